@@ -1,0 +1,103 @@
+"""What cameras and weather do to a plate: degrade(image, rng) on a small RGB uint8 patch, well under a millisecond.
+
+Every effect is drawn independently and rarely, so that about one patch in five comes through almost clean.
+"""
+import cv2
+import numpy as np
+
+_YX = {}
+
+
+def _grid(shape):
+    if shape not in _YX:
+        y, x = np.mgrid[0:shape[0], 0:shape[1]].astype(np.float32)
+        _YX[shape] = (y / shape[0], x / shape[1])
+    return _YX[shape]
+
+
+def motion_kernel(length, angle):
+    """A line of this many pixels, normalised."""
+    size = int(length) | 1
+    kernel = np.zeros((size, size), np.float32)
+    c = size // 2
+    dx, dy = np.cos(angle) * c, np.sin(angle) * c
+    cv2.line(kernel, (int(round(c - dx)), int(round(c - dy))), (int(round(c + dx)), int(round(c + dy))), 1.0)
+    return kernel / kernel.sum()
+
+
+def blur(image, rng):
+    r = rng.random()
+    if r < 0.18:
+        return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.7)))
+    if r < 0.33:
+        return cv2.filter2D(image, -1, motion_kernel(rng.integers(3, 10), rng.uniform(0, np.pi)))
+    return image
+
+
+def shrink(image, rng):
+    """As if the plate had been small in the frame: down to 50 pixels wide and up again."""
+    if rng.random() > 0.4:
+        return image
+    h, w = image.shape[:2]
+    s = rng.uniform(0.36, 0.95)
+    how = (cv2.INTER_AREA, cv2.INTER_LINEAR)[int(rng.random() < 0.3)]
+    small = cv2.resize(image, (max(8, int(w * s)), max(6, int(h * s))), interpolation=how)
+    return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC)
+
+
+def light(image, rng):
+    """Exposure, contrast, colour cast, a shadow's edge, glare, a headlight's bloom; float in, float out."""
+    y, x = _grid(image.shape[:2])
+    if rng.random() < 0.7:
+        gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.08, 3))
+        image = image * gain.astype(np.float32)
+    if rng.random() < 0.3:  # low contrast
+        c = rng.uniform(0.3, 0.9)
+        image = image * c + (1 - c) * rng.uniform(20, 220)
+    if rng.random() < 0.15:
+        grey = image.mean(2, keepdims=True)
+        k = rng.uniform(0.2, 1.0)
+        image = image * (1 - k) + grey * k
+    if rng.random() < 0.15:  # a shadow with a straight edge
+        a = rng.uniform(0, 2 * np.pi)
+        edge = (x - rng.random()) * np.cos(a) + (y - rng.random()) * np.sin(a)
+        image = image * (1 - rng.uniform(0.2, 0.65) / (1 + np.exp(np.clip(-edge * rng.uniform(15, 90), -30, 30))))[..., None]
+    if rng.random() < 0.12:  # glare or a lamp's bloom
+        cx, cy, r = rng.uniform(-0.1, 1.1), rng.uniform(-0.4, 1.4), rng.uniform(0.06, 0.4)
+        d = ((x - cx) ** 2 + ((y - cy) / 3) ** 2) / (r * r)
+        image = image + (np.exp(-d) * rng.uniform(40, 230))[..., None]
+    return image
+
+
+def sensor(image, rng):
+    """Gain noise, rain streaks, dirt spots; float in, float out."""
+    if rng.random() < 0.35:
+        image = image + rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(2, 22))
+    if rng.random() < 0.06:
+        h, w = image.shape[:2]
+        image = np.ascontiguousarray(image)
+        for _ in range(int(rng.integers(3, 12))):
+            px, py, n = int(rng.integers(w)), int(rng.integers(h)), int(rng.integers(3, 12))
+            cv2.line(image, (px, py), (px + int(rng.integers(-2, 3)), py + n), (200, 200, 205), 1)
+    if rng.random() < 0.12:
+        h, w = image.shape[:2]
+        image = np.ascontiguousarray(image)
+        for _ in range(int(rng.integers(1, 4))):
+            c = float(rng.uniform(20, 160))
+            at = (int(rng.integers(w)), int(rng.integers(h)))
+            cv2.ellipse(image, at, (int(rng.integers(1, 6)), int(rng.integers(1, 4))), 0, 0, 360, (c, c * 0.95, c * 0.85), -1)
+    return image
+
+
+def degrade(image, rng, strength=1.0):
+    """RGB uint8 in and out. `strength` below 1 leaves that share of patches untouched."""
+    if rng.random() > strength:
+        return image
+    image = np.clip(light(image.astype(np.float32), rng), 0, 255)
+    image = shrink(blur(image, rng), rng)
+    image = np.clip(sensor(image, rng), 0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        ok, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(18, 85))])
+        if ok:
+            image = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    return image

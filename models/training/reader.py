@@ -1,0 +1,142 @@
+"""The reader: a flattened plate 40x144 -> eight slots over the alphabet, and the plate's colour.
+
+    python reader.py --minutes 60 --run runs/reader [--cache runs/items.pkl]
+
+Resumes from <run>/last.pt. Plain convolutions down to 5x18, then each slot looks where its attention says.
+"""
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import data
+import kinds
+import refine
+import samples
+from training import Ema, Log, rate
+
+
+def conv(i, o, stride=1):
+    return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+
+
+class Res(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.a = conv(c, c)
+        self.b = nn.Sequential(nn.Conv2d(c, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c))
+
+    def forward(self, x):
+        return F.relu(x + self.b(self.a(x)))
+
+
+class Reader(nn.Module):
+    """[n,3,40,144] in 0..1 -> slots [n,8,75] logits, colour [n,6] logits."""
+
+    def __init__(self, c1=16, c2=24, c3=48, c4=96):
+        super().__init__()
+        self.stem = nn.Sequential(conv(3, c1, 2), conv(c1, c2))
+        self.mid = nn.Sequential(conv(c2, c3, 2), Res(c3))
+        self.deep = nn.Sequential(conv(c3, c4, 2), Res(c4))
+        self.attend = nn.Conv2d(c4, kinds.SLOTS, 1)
+        self.layout = nn.Linear(c4, kinds.SLOTS * 18)  # the whole picture says which layout it is, that says where to look
+        # a slot starts out looking where its character stands on most plates, so that it needs not find it
+        at = torch.tensor([1.6, 3.6, 6.2, 8.2, 10.2, 12.2, 14.4, 15.9])
+        prior = -0.5 * ((torch.arange(18)[None] - at[:, None]) / 1.3) ** 2
+        self.where = nn.Parameter(prior.clamp(min=-6)[:, None, :].repeat(1, 5, 1))
+        self.slot = nn.Parameter(torch.zeros(kinds.SLOTS, c4))
+        self.hidden = nn.Linear(c4, c4)
+        self.char = nn.Linear(c4, len(kinds.ALPHABET))
+        self.colour = nn.Linear(c4 + c2, len(kinds.COLOURS))
+        nn.init.zeros_(self.layout.weight), nn.init.zeros_(self.layout.bias)
+
+    def forward(self, x):
+        low = self.stem((x - 0.45) * 4)
+        f = self.deep(self.mid(low))
+        pooled = f.mean((2, 3))
+        look = self.attend(f) + self.where + self.layout(pooled).view(-1, kinds.SLOTS, 1, 18)
+        p = torch.softmax(look.flatten(2), 2)
+        seen = p @ f.flatten(2).transpose(1, 2) + self.slot
+        slots = self.char(F.relu(self.hidden(seen)) + seen)
+        return slots, self.colour(torch.cat((pooled, low.mean((2, 3))), 1))
+
+
+def batch(sampler, n):
+    image, text, colour = zip(*(sampler.reader() for _ in range(n)))
+    x = torch.from_numpy(np.stack(image)).permute(0, 3, 1, 2).float().div_(255)
+    return x, torch.tensor(text), torch.tensor(colour)
+
+
+def tensors(items, spread=0.0, seed=7):
+    """The reader's inputs of these items, cut at their corners with errors of this share of the width."""
+    rng = np.random.default_rng(seed)
+    flat = [data.flatten(it["image"], data.jitter(it["quad"], rng, spread) if it["exact"] and spread else it["quad"], it["rows"]) for it in items]
+    return torch.from_numpy(np.stack(flat)).permute(0, 3, 1, 2).float() / 255
+
+
+@torch.no_grad()
+def read(net, x):
+    """Slot logits [n,8,75] and colour logits [n,6] as numpy."""
+    net.eval()
+    out = [net(x[i:i + 100]) for i in range(0, len(x), 100)]
+    return torch.cat([o[0] for o in out]).numpy(), torch.cat([o[1] for o in out]).numpy()
+
+
+def check(net, items, x):
+    """Exact match, all and by source; the score is the mean of the sources with at least 20 pictures."""
+    right = np.array([kinds.decode(s.argmax(1)) == it["text"] for s, it in zip(read(net, x)[0], items)])
+    by = {}
+    for r, it in zip(right, items):
+        by.setdefault(it["source"], []).append(r)
+    score = float(np.mean([np.mean(v) for v in by.values() if len(v) >= 20]))
+    return {"exact": float(right.mean().round(4)), **{k: round(float(np.mean(v)), 4) for k, v in sorted(by.items())}}, score
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--run", type=Path, default=Path("runs/reader"))
+    parser.add_argument("--cache", default="runs/items.pkl")
+    parser.add_argument("--refiner", help="a refiner's run: trains on, and is judged on, its corners too")
+    parser.add_argument("--top", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(1), data.cv2.setNumThreads(1), torch.manual_seed(args.seed)
+    loaded = data.load(args.cache)
+    dev = [it for it in loaded["items"] if it["split"] == "dev"]
+    views = [tensors(dev, 0.01)]
+    if args.refiner:
+        refine.attach(refine.load_refiner(args.refiner)[0], loaded["items"])
+        views.append(tensors([dict(it, quad=(it["refined"] or [it["quad"]])[0]) for it in dev]))
+    net = Reader().to(memory_format=torch.channels_last)
+    log = Log(args.run, net, sum(p.numel() for p in net.parameters()))
+    ema = Ema(net, log.saved)
+    sampler = samples.Sampler(loaded, args.seed + log.seen)
+    opt = torch.optim.AdamW(net.parameters(), lr=args.top, weight_decay=1e-3)
+    begin = checked = time.time()
+    while True:
+        done = (time.time() - begin) / (args.minutes * 60)
+        for g in opt.param_groups:
+            g["lr"] = rate(done, args.top)
+        x, text, colour = batch(sampler, 48)
+        net.train()
+        slots, hue = net(x.to(memory_format=torch.channels_last))
+        loss = F.cross_entropy(slots.flatten(0, 1), text.flatten(), label_smoothing=0.01)
+        loss = loss + 0.1 * F.cross_entropy(hue, colour, ignore_index=data.IGNORE)
+        opt.zero_grad(), loss.backward(), opt.step(), ema.update(net)
+        log.step(48, float(loss.detach()))
+        if time.time() - checked > 90 or done >= 1:
+            checks = [check(ema.net, dev, x) for x in views]
+            result = {"whole": checks[0][0], "refined": checks[-1][0]}
+            log.save(net, ema, result, sum(c[1] for c in checks) / len(checks))
+            checked = time.time()
+        if done >= 1:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Mixes photographs and rendered plates into training batches for the refiner and the reader."""
+import cv2
+import numpy as np
+
+import augment
+import data
+import kinds
+import synth
+
+# how often a source is drawn for the reader, before provinces are balanced inside it
+READER_SOURCES = {"web_passerby": 5, "ccpd_base_zk": 2.5, "ccpd_green_djq": 4, "ccpd_jk": 1, "ccpd_misc": 0.8,
+                  "easypr_has": 4, "hyperlpr_finemap": 3.5, "lprnet_chenwj": 3.5, "lprnet_sirius": 2.5}
+REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "ccpd_jk": 1.5, "ccpd_misc": 0.8}
+
+
+def balance(items, sources):
+    """Draw weights: by source, and inside a source by the root of how rare the province is and by rare colours."""
+    weights = np.zeros(len(items))
+    for source, share in sources.items():
+        idx = [i for i, it in enumerate(items) if it["source"] == source]
+        count = {}
+        for i in idx:
+            count[items[i]["text"][0]] = count.get(items[i]["text"][0], 0) + 1
+        w = np.array([count[items[i]["text"][0]] ** -0.6 * (2.0 if items[i]["colour"] == "yellow" else 1.0) for i in idx])
+        if len(idx):
+            weights[idx] = share * w / w.sum()
+    return weights / weights.sum()
+
+
+class Sampler:
+    """Draws samples; `real` is the share of photographs, `blank` of places without a plate."""
+
+    def __init__(self, loaded, seed, pool=3000):
+        self.rng = np.random.default_rng(seed)
+        self.items = [it for it in loaded["items"] if it["split"] == "train"]
+        self.exact = [it for it in self.items if it["exact"]]
+        self.crops = [it for it in self.items if not it["exact"]]
+        self.read_w = np.cumsum(balance(self.items, READER_SOURCES))
+        self.refine_w = np.cumsum(balance(self.exact, REFINER_SOURCES))
+        self.backgrounds = loaded["backgrounds"]["train"]
+        self.small = [b for b in self.backgrounds if b.shape[0] < 60]
+        self.wide = [b for b in self.backgrounds if b.shape[0] >= 60]
+        self.renderer = synth.PlateRenderer(seed)
+        self.pool = [self._render() for _ in range(pool)]
+
+    def _render(self):
+        plate = self.renderer.render(self.rng)
+        h, w = plate.image.shape[:2]
+        plate.image = cv2.resize(plate.image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+        return plate
+
+    def _plate(self):
+        """A rendered plate; a tenth of the draws are fresh ones that replace an old one."""
+        n = int(self.rng.integers(len(self.pool)))
+        if self.rng.random() < 0.1:
+            self.pool[n] = self._render()
+        return self.pool[n]
+
+    def _pick(self, items, cumulated):
+        return items[min(len(items) - 1, int(np.searchsorted(cumulated, self.rng.random())))]
+
+    def _ground(self, size):
+        b = self.wide[int(self.rng.integers(len(self.wide)))]
+        return cv2.resize(b, size, interpolation=cv2.INTER_LINEAR)
+
+    def reader(self, real=0.55, blank=0.04):
+        """(image [40,144,3] uint8, eight indices, colour index or IGNORE)."""
+        rng, r = self.rng, self.rng.random()
+        each, shift = (0.01, 0.006) if rng.random() < 0.8 else (0.022, 0.012)
+        if r < blank:
+            source = self.small if rng.random() < 0.6 else self.wide
+            image = source[int(rng.integers(len(source)))]
+            out = data.warp(image, data.jitter(data.full_quad(image), rng, 0.03, 0.05), data.PLATE_RECT, data.PLATE)
+            return augment.degrade(out, rng, 0.6), [0] * kinds.SLOTS, data.IGNORE
+        if r < blank + real:
+            item = self._pick(self.items, self.read_w)
+            sloppy = 1.0 if item["exact"] else 1.2
+            quad = item["quad"]
+            if item.get("refined") and rng.random() < 0.55:  # the refiner's own errors, and a little more
+                quad, each, shift, sloppy = item["refined"][int(rng.integers(len(item["refined"])))], 0.005, 0.003, 0.5
+            quad = data.jitter(quad, rng, each * sloppy, shift, 0.012 * sloppy)
+            out = data.flatten(item["image"], quad, item["rows"])
+            return augment.degrade(out, rng, 0.75), kinds.encode(item["text"]), data.colour_index(item)
+        plate = self._plate()
+        quad = data.jitter(data.full_quad(plate.image), rng, each, shift, 0.01)
+        out = data.flatten(plate.image, quad, plate.rows, self._ground(data.PLATE))
+        return augment.degrade(out, rng, 0.97), kinds.encode(plate.text), kinds.COLOURS.index(plate.colour)
+
+    def refiner(self):
+        """(patch [48,144,3] uint8, corners [8] in patch pixels, are they known, is it a plate, two rows 0/1/-1)."""
+        rng, r = self.rng, self.rng.random()
+        rough = dict(each=rng.uniform(0.008, 0.04), shift=0.03, scale=0.05, turn=0.03)
+        if r < 0.20:  # no plate
+            source = self.small if rng.random() < 0.35 else self.wide
+            image = source[int(rng.integers(len(source)))]
+            quad = data.jitter(data.full_quad(image), rng, 0.05, 0.05)
+            if image.shape[0] >= 60:
+                quad = data.jitter(quad, rng, 0.05, 0.1)
+                quad = (quad - quad.mean(0)) * rng.uniform(0.3, 0.9) * np.array([1, rng.uniform(0.5, 0.9)]) + quad.mean(0)
+            return augment.degrade(data.warp(image, quad, data.PATCH_RECT, data.PATCH), rng, 0.6), np.zeros(8), 0, 0, -1
+        if r < 0.27:  # a crop: its corners are not known, but it is a plate
+            item = self.crops[int(rng.integers(len(self.crops)))]
+            quad = data.jitter(item["quad"], rng, 0.02, 0.02, 0.03)
+            return augment.degrade(data.warp(item["image"], quad, data.PATCH_RECT, data.PATCH), rng, 0.6), np.zeros(8), 0, 1, 0
+        if r < 0.63:
+            item = self._pick(self.exact, self.refine_w)
+            true, rows = item["quad"], item["rows"]
+            quad = data.jitter(true, rng, **rough)
+            out, strength = data.warp(item["image"], quad, data.PATCH_RECT, data.PATCH), 0.7
+        else:
+            plate = self._plate()
+            true, rows = data.full_quad(plate.image), plate.rows
+            quad = data.jitter(true, rng, **rough)
+            out, strength = data.warp(plate.image, quad, data.PATCH_RECT, data.PATCH, self._ground(data.PATCH)), 0.97
+        m = cv2.getPerspectiveTransform(quad, data.PATCH_RECT)
+        corners = cv2.perspectiveTransform(true[None], m)[0].reshape(8)
+        return augment.degrade(out, rng, strength), corners, 1, 1, int(rows == 2)
