@@ -1,0 +1,31 @@
+//! plategate: a camera at the gate, a register of crowdfunded cars, a relay.
+//!
+//! # The way of a frame
+//!
+//! ```text
+//! camera ──► detector ──► rectifier ──► reader ──► track ──► match ──► policy ──► barrier
+//! (newest     (four        (flat         (a chance   (one car's  (which car   (may it    (one
+//!  frame       corners)     plate)        per slot    frames,     of the       come in    pulse)
+//!  only)                                  and char)   fused)      register?)   now?)
+//!                                                                                │
+//!                                                      journal ◄── event ◄───────┘
+//! ```
+//!
+//! Follow it in this order: [`camera`] → [`vision`] → [`gate`] → [`barrier`], with [`register`] read by the gate's match
+//! and [`store`] written after the pulse. `gate::lane` calls every stage, in order, in one function: start reading there.
+//!
+//! Rules of this corridor: only the newest frame is worth reading; a decision carries its frame's capture time; the
+//! corridor never waits for a disk, a page or a network; the barrier is only ever asked to open; every pulse and every
+//! refusal has a reason on record.
+
+pub mod barrier;
+pub mod camera;
+pub mod cli;
+pub mod config;
+pub mod gate;
+pub mod picture;
+pub mod plate;
+pub mod register;
+pub mod store;
+pub mod vision;
+pub mod web;

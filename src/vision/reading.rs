@@ -1,0 +1,93 @@
+//! What was read off one plate in one frame.
+
+use crate::picture::Quad;
+use crate::plate::{ALPHABET, Colour, Plate, SLOTS};
+
+/// The probability of every character in every slot, natural logarithms.
+#[derive(Clone, PartialEq)]
+pub struct SlotProbabilities(pub [[f32; ALPHABET.len()]; SLOTS]);
+
+impl SlotProbabilities {
+    /// Normalises the reader's logits `[8][75]` (softmax per slot).
+    pub fn from_logits(logits: &[f32]) -> SlotProbabilities {
+        let mut out = SlotProbabilities::unknown();
+        for (row, logits) in out.0.iter_mut().zip(logits.chunks_exact(ALPHABET.len())) {
+            let top = logits.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f32 = logits.iter().map(|l| (l - top).exp()).sum();
+            let norm = top + sum.ln();
+            for (p, l) in row.iter_mut().zip(logits) {
+                *p = l - norm;
+            }
+        }
+        out
+    }
+
+    /// Every character equally likely everywhere.
+    pub fn unknown() -> SlotProbabilities {
+        SlotProbabilities([[-(ALPHABET.len() as f32).ln(); ALPHABET.len()]; SLOTS])
+    }
+
+    /// The likeliest character of each slot, as indices into [`ALPHABET`], and its probability 0..1.
+    pub fn best(&self) -> [(u8, f32); SLOTS] {
+        self.0.map(|row| {
+            let (i, p) = row.iter().enumerate().fold((0, f32::MIN), |a, (i, &p)| if p > a.1 { (i, p) } else { a });
+            (i as u8, p.exp())
+        })
+    }
+
+    /// The likeliest characters as text, empty slots left out; not necessarily a well-formed plate.
+    pub fn text(&self) -> String {
+        self.best().iter().filter(|(i, _)| *i != 0).map(|(i, _)| ALPHABET[*i as usize]).collect()
+    }
+
+    /// The likeliest characters as a plate, if they make one.
+    pub fn plate(&self) -> Option<Plate> {
+        Plate::from_slots(self.best().map(|(i, _)| i))
+    }
+
+    /// `ln P(this evidence | that plate)` up to a constant shared by all plates.
+    pub fn log_likelihood(&self, plate: &Plate) -> f32 {
+        self.0.iter().zip(plate.slots()).map(|(row, &i)| row[i as usize]).sum()
+    }
+}
+
+impl std::fmt::Debug for SlotProbabilities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SlotProbabilities({})", self.text())
+    }
+}
+
+/// One plate in one frame.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Its corners in pixels of the frame.
+    pub quad: Quad,
+    /// The detector's score, 0..1.
+    pub score: f32,
+    /// The refiner's probability that this is a plate at all, 0..1.
+    pub is_plate: f32,
+    /// The reader's probabilities.
+    pub slots: SlotProbabilities,
+    /// Probability of each ground colour, in the order of [`Colour::ALL`].
+    pub colours: [f32; 6],
+    /// How sharp the flattened plate is: the mean absolute difference of neighbouring pixels' brightness along its rows, 0..1.
+    pub sharpness: f32,
+}
+
+impl Reading {
+    /// The likeliest ground colour.
+    pub fn colour(&self) -> Colour {
+        let best = (0..6).max_by(|&a, &b| self.colours[a].total_cmp(&self.colours[b]));
+        Colour::ALL[best.unwrap_or(0)]
+    }
+
+    /// The weakest slot's probability, 0..1.
+    pub fn min_slot(&self) -> f32 {
+        self.slots.best().iter().map(|(_, p)| *p).fold(1.0, f32::min)
+    }
+
+    /// The probability of the whole text, 0..1: the product over the slots.
+    pub fn confidence(&self) -> f32 {
+        self.slots.best().iter().map(|(_, p)| *p).product()
+    }
+}
