@@ -4,3 +4,5 @@
 //! order by the lane loop ([`lane`]). This room knows nothing of HTTP, files or pins.
 
 pub mod event;
+pub mod matching;
+pub mod strangers;
