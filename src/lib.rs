@@ -27,5 +27,6 @@ pub mod picture;
 pub mod plate;
 pub mod register;
 pub mod store;
+pub mod telemetry;
 pub mod vision;
 pub mod web;

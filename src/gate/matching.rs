@@ -128,7 +128,8 @@ impl Roster {
             vehicle: best[0].map(|(i, _)| &snapshot.vehicles()[i]),
             rival: rival.map(|(i, _)| &snapshot.vehicles()[i]),
             ratio: (registered / n) / stranger.max(1e-300),
-            margin: best[0].map_or(0.0, |(i, l)| l / self.best_outsider(&self.cars[i], l, &p, read, confidence, snapshot)),
+            margin: best[0]
+                .map_or(0.0, |(i, l)| l / self.best_outsider(&self.cars[i], l, &p, read, confidence, snapshot)),
             read,
             confidence,
         }

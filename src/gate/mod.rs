@@ -4,5 +4,10 @@
 //! order by the lane loop ([`lane`]). This room knows nothing of HTTP, files or pins.
 
 pub mod event;
+pub mod lane;
+#[cfg(test)]
+mod lane_tests;
 pub mod matching;
+pub mod policy;
 pub mod strangers;
+pub mod viewfinder;

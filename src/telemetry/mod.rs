@@ -1,0 +1,147 @@
+//! Counters and latencies, in the text format that Prometheus reads.
+//!
+//! In: what the lane and the recorder report. Out: the page `/metrics`. No plate ever becomes a label.
+
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::gate::event::{Outcome, Rule};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Decision {
+    outcome: String,
+    rule: String,
+}
+
+/// Everything that is counted.
+pub struct Telemetry {
+    registry: Registry,
+    frames: Counter,
+    failed_frames: Counter,
+    stale: Counter,
+    lost_events: Counter,
+    decisions: Family<Decision, Counter>,
+    reading: Histogram,
+    pulse: Histogram,
+    camera_live: Gauge,
+    age: Gauge<f64, AtomicU64>,
+    newest: Mutex<Option<Instant>>,
+}
+
+/// Bounds of the latency histograms, seconds.
+const BOUNDS: [f64; 12] = [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 1.0];
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        let mut registry = Registry::with_prefix("plategate");
+        let mut telemetry = Telemetry {
+            frames: Counter::default(),
+            failed_frames: Counter::default(),
+            stale: Counter::default(),
+            lost_events: Counter::default(),
+            decisions: Family::default(),
+            reading: Histogram::new(BOUNDS),
+            pulse: Histogram::new(BOUNDS),
+            camera_live: Gauge::default(),
+            age: Gauge::default(),
+            newest: Mutex::new(None),
+            registry: Registry::default(),
+        };
+        registry.register("frames", "Frames read", telemetry.frames.clone());
+        registry.register("failed_frames", "Frames that could not be read", telemetry.failed_frames.clone());
+        registry.register("stale_frames", "Frames too old to open for", telemetry.stale.clone());
+        registry.register("lost_events", "Arrivals that could not be put on record", telemetry.lost_events.clone());
+        registry.register("decisions", "Arrivals by outcome and rule", telemetry.decisions.clone());
+        let seconds = Unit::Seconds;
+        registry.register_with_unit("frame", "Frame in memory to decision", seconds.clone(), telemetry.reading.clone());
+        registry.register_with_unit("pulse", "Capture to the relay's edge", seconds.clone(), telemetry.pulse.clone());
+        registry.register("camera_live", "1 while frames come", telemetry.camera_live.clone());
+        registry.register_with_unit("frame_age", "Age of the newest frame read", seconds, telemetry.age.clone());
+        telemetry.registry = registry;
+        telemetry
+    }
+}
+
+impl Telemetry {
+    /// A frame went through the corridor in `took`.
+    pub fn frame_read(&self, took: Duration, captured: Instant) {
+        self.frames.inc();
+        self.reading.observe(took.as_secs_f64());
+        *self.newest.lock() = Some(captured);
+    }
+
+    /// A frame could not be read.
+    pub fn frame_failed(&self) {
+        self.failed_frames.inc();
+    }
+
+    /// A frame was too old to open for.
+    pub fn stale(&self) {
+        self.stale.inc();
+    }
+
+    /// "Open" was pressed so long after the deciding frame's capture.
+    pub fn pulse(&self, after: Duration) {
+        self.pulse.observe(after.as_secs_f64());
+    }
+
+    /// An arrival was decided.
+    pub fn decided(&self, outcome: Outcome, rule: Rule) {
+        let label = |value: serde_json::Result<serde_json::Value>| {
+            value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        let decision =
+            Decision { outcome: label(serde_json::to_value(outcome)), rule: label(serde_json::to_value(rule)) };
+        self.decisions.get_or_create(&decision).inc();
+    }
+
+    /// An arrival could not be put on record.
+    pub fn event_lost(&self) {
+        self.lost_events.inc();
+    }
+
+    /// Whether frames come.
+    pub fn camera_live(&self, live: bool) {
+        self.camera_live.set(i64::from(live));
+    }
+
+    /// Frames read so far.
+    pub fn frames(&self) -> u64 {
+        self.frames.get()
+    }
+
+    /// The age of the newest frame that was read.
+    pub fn newest_frame_age(&self) -> Option<Duration> {
+        self.newest.lock().map(|at| at.elapsed())
+    }
+
+    /// The page `/metrics`, in the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        self.age.set(self.newest_frame_age().map_or(f64::INFINITY, |age| age.as_secs_f64()));
+        let mut out = String::new();
+        // Writing into a String cannot fail.
+        let _ = encode(&mut out, &self.registry);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_on_the_page() {
+        let telemetry = Telemetry::default();
+        telemetry.frame_read(Duration::from_millis(4), Instant::now());
+        telemetry.decided(Outcome::Opened, Rule::Paid);
+        let text = telemetry.text();
+        assert!(text.contains("plategate_frames_total 1"), "{text}");
+        assert!(text.contains(r#"plategate_decisions_total{outcome="opened",rule="paid"} 1"#), "{text}");
+        assert!(text.contains("plategate_frame_seconds_bucket"), "{text}");
+    }
+}
