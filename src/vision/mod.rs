@@ -1,9 +1,208 @@
 //! Reading plates: a picture in, [`Reading`]s out.
 //!
-//! detector (where are plates, from a small copy) → rectifier (exact corners at full resolution, the plate laid flat) →
-//! reader (a probability per slot and character). This room knows nothing of registers and barriers.
+//! [`detector`] (where are plates, from a small copy) → [`rectifier`] (exact corners at full resolution) → [`reader`] (the
+//! plate laid flat, a probability per slot and character); [`track`] joins the readings of one car. This room knows
+//! nothing of registers and barriers.
 
+pub mod detector;
+pub mod reader;
 pub mod reading;
+pub mod rectifier;
+pub mod runtime;
 pub mod track;
+pub mod warp;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 pub use reading::{Reading, SlotProbabilities};
+
+use crate::config;
+use crate::picture::{Picture, Quad};
+use detector::Detector;
+use reader::Reader;
+use rectifier::Rectifier;
+
+/// Why plates cannot be read. Each names the file and the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum VisionError {
+    /// ONNX Runtime is nowhere.
+    #[error("ONNX Runtime ({name}) was not found: run `make build`, or set vision.onnxruntime to the file")]
+    LibraryNotFound {
+        /// The file looked for.
+        name: String,
+    },
+    /// The library there is will not do.
+    #[error("{path}: {problem}: run `make build`, or set vision.onnxruntime to ONNX Runtime 1.24 or newer")]
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A model is nowhere.
+    #[error("models/{name} was not found: set vision.models to the folder with the models")]
+    ModelNotFound {
+        /// The file looked for.
+        name: String,
+    },
+    /// The model there is will not do.
+    #[error("{path}: {problem}: put the model of this plategate's version there")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A network answered in another shape than agreed.
+    #[error("{0}")]
+    Answer(&'static str),
+    /// A network failed.
+    #[error("a network failed: {0}")]
+    Run(#[from] ort::Error),
+}
+
+/// How long the stages of the last picture took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// Shrinking the frame and finding plates.
+    pub detect: Duration,
+    /// Refining corners, all plates together.
+    pub rectify: Duration,
+    /// Flattening and reading, all plates together.
+    pub read: Duration,
+}
+
+/// A find that the refiner believes less is none.
+const PLATE: f32 = 0.5;
+/// A reading is dropped if its characters are less likely than this on (geometric) average: lamps, grilles, lettering.
+const BELIEVABLE: f32 = 0.6;
+
+/// The three networks with their buffers, for one thread.
+pub struct Vision {
+    detector: Detector,
+    rectifier: Rectifier,
+    reader: Reader,
+    narrowest: f32,
+    readings: Vec<Reading>,
+    timings: Timings,
+}
+
+impl Vision {
+    /// Loads ONNX Runtime and the models.
+    pub fn load(settings: &config::Vision) -> Result<Vision, VisionError> {
+        Ok(Vision {
+            rectifier: Rectifier::load(settings)?,
+            reader: Reader::load(settings)?,
+            detector: Detector::load(settings)?,
+            narrowest: settings.narrowest_plate_px,
+            readings: Vec::new(),
+            timings: Timings::default(),
+        })
+    }
+
+    /// Reads all plates of a picture, best first.
+    pub fn read(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
+        self.readings.clear();
+        self.timings = Timings::default();
+        if picture.width == 0 || picture.height == 0 {
+            return Ok(&self.readings);
+        }
+        let begun = Instant::now();
+        let found = self.detector.find(picture)?;
+        self.timings.detect = begun.elapsed();
+        for find in found {
+            let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
+            let reading = read_one(rectifier, reader, picture, &find.quad, find.score, &mut self.timings)?;
+            self.readings.extend(reading.filter(|r| r.quad.width() >= self.narrowest && is_believable(r)));
+        }
+        drop_doubles(&mut self.readings);
+        Ok(&self.readings)
+    }
+
+    /// Reads a picture that shows a plate alone, edge to edge.
+    pub fn read_crop(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
+        self.readings.clear();
+        if picture.width > 1 && picture.height > 1 {
+            let (w, h) = (picture.width as f32 - 1.0, picture.height as f32 - 1.0);
+            let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
+            let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
+            let reading = read_one(rectifier, reader, picture, &whole, 0.0, &mut self.timings)?;
+            self.readings.extend(reading.filter(is_believable));
+        }
+        Ok(&self.readings)
+    }
+
+    /// What was read off the last picture.
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// How long the last picture took, stage by stage.
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// The library and the models in use, for `doctor`.
+    pub fn describe(&self, settings: &config::Vision) -> String {
+        let library = runtime::library(settings).map(|l| format!("{} ({})", l.version, l.path.display()));
+        format!(
+            "ONNX Runtime {}; detector {}; corners {}; reader {}",
+            library.unwrap_or_default(),
+            self.detector.trained(),
+            self.rectifier.trained(),
+            self.reader.trained()
+        )
+    }
+}
+
+fn read_one(
+    rectifier: &mut Rectifier,
+    reader: &mut Reader,
+    picture: &Picture,
+    rough: &Quad,
+    score: f32,
+    timings: &mut Timings,
+) -> Result<Option<Reading>, VisionError> {
+    let begun = Instant::now();
+    let refined = rectifier.refine(picture, rough)?;
+    timings.rectify += begun.elapsed();
+    let Some(refined) = refined.filter(|r| r.is_plate >= PLATE) else { return Ok(None) };
+    let begun = Instant::now();
+    let read = reader.read(picture, &refined.quad, refined.two_rows > 0.5)?;
+    timings.read += begun.elapsed();
+    Ok(read.map(|read| Reading {
+        quad: refined.quad,
+        score,
+        is_plate: refined.is_plate,
+        slots: read.slots,
+        colours: read.colours,
+        sharpness: read.sharpness,
+    }))
+}
+
+/// Is there a plate's worth of characters, and are they more than guesses?
+fn is_believable(reading: &Reading) -> bool {
+    let best = reading.slots.best();
+    let written = best.iter().filter(|(i, _)| *i != 0).count();
+    let mean_log = best.iter().map(|(_, p)| p.max(1e-6).ln()).sum::<f32>() / best.len() as f32;
+    written >= 6 && mean_log >= BELIEVABLE.ln()
+}
+
+/// Of readings whose centre lies in a better one's plate only the better one stays; best (score times confidence) first.
+fn drop_doubles(readings: &mut Vec<Reading>) {
+    readings.sort_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
+    let mut kept = 0;
+    for i in 0..readings.len() {
+        let [x, y] = readings[i].quad.centre();
+        let covered = readings[..kept].iter().any(|k| {
+            let [x0, y0, x1, y1] = k.quad.bounds();
+            (x0..=x1).contains(&x) && (y0..=y1).contains(&y)
+        });
+        if !covered {
+            readings.swap(kept, i);
+            kept += 1;
+        }
+    }
+    readings.truncate(kept);
+}

@@ -1,0 +1,198 @@
+//! Where are plates? A small copy of the frame in, rough corners and scores out.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use super::VisionError;
+use super::runtime::Model;
+use super::warp::Planes;
+use crate::config;
+use crate::picture::{Picture, Quad};
+
+/// Pixels of the network's input that one cell of its answer stands for.
+const STRIDE: usize = 8;
+/// Cells with a lower score are nothing. Low on purpose: the refiner and the reader turn false finds away.
+const THRESHOLD: f32 = 0.3;
+/// More plates than this in one frame are not looked at.
+const MOST: usize = 8;
+
+/// A rough find.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// 0..1.
+    pub score: f32,
+    /// Corners in pixels of the frame, off by a few per cent of the plate's width.
+    pub quad: Quad,
+}
+
+/// The detector: one session per input shape, made when first needed.
+pub struct Detector {
+    model: Model,
+    settings: config::Vision,
+    sessions: HashMap<(usize, usize), (Session, Planes)>,
+    rows: Vec<u32>,
+    found: Vec<Found>,
+}
+
+impl Detector {
+    /// Reads the model; the session for wide frames is made at once, so that a wrong file is found here.
+    pub fn load(settings: &config::Vision) -> Result<Detector, VisionError> {
+        let model = Model::read(settings, "detector")?;
+        let mut detector = Detector {
+            model,
+            settings: settings.clone(),
+            sessions: HashMap::new(),
+            rows: Vec::new(),
+            found: Vec::new(),
+        };
+        detector.prepare(512, 288)?;
+        Ok(detector)
+    }
+
+    /// When and how the model was trained.
+    pub fn trained(&self) -> String {
+        self.sessions.values().next().map(|(s, _)| Model::trained(s)).unwrap_or_default()
+    }
+
+    /// Makes the session for this input shape, if there is none yet.
+    fn prepare(&mut self, width: usize, height: usize) -> Result<(), VisionError> {
+        if let Entry::Vacant(place) = self.sessions.entry((width, height)) {
+            let session = self.model.session(&self.settings, &[("height", height), ("width", width)])?;
+            place.insert((session, Planes::new(width, height)));
+        }
+        Ok(())
+    }
+
+    /// The plates of a picture, best first.
+    pub fn find(&mut self, picture: &Picture) -> Result<&[Found], VisionError> {
+        let region = region_of(picture, self.settings.lane);
+        let (width, height) = input_shape(picture, region, self.settings.lane.is_some());
+        self.prepare(width, height)?;
+        let Some((session, planes)) = self.sessions.get_mut(&(width, height)) else {
+            return Err(VisionError::Answer("the detector has no session for this shape"));
+        };
+        let scale = planes.fit(picture, region, &mut self.rows);
+        let input = TensorRef::from_array_view(([1, 3, height, width], planes.values.as_slice()))?;
+        let outputs = session.run(ort::inputs![input])?;
+        let (_, answer) = outputs["plates"].try_extract_tensor::<f32>()?;
+        let (h, w) = (height / STRIDE, width / STRIDE);
+        if answer.len() != 9 * h * w {
+            return Err(VisionError::Answer("the detector's answer has another shape"));
+        }
+        decode(answer, w, h, &mut self.found);
+        let [left, top, ..] = region;
+        for find in &mut self.found {
+            find.quad = Quad(find.quad.0.map(|[x, y]| [x / scale + left as f32, y / scale + top as f32]));
+        }
+        Ok(&self.found)
+    }
+}
+
+/// The part of the picture to look at, in pixels.
+fn region_of(picture: &Picture, lane: Option<[f32; 4]>) -> [usize; 4] {
+    let Some([x, y, w, h]) = lane else { return [0, 0, picture.width, picture.height] };
+    let share = |v: f32, of: usize| ((v * of as f32) as usize).min(of);
+    let left = share(x, picture.width).min(picture.width - 1);
+    let top = share(y, picture.height).min(picture.height - 1);
+    let width = share(w, picture.width).clamp(1, picture.width - left);
+    let height = share(h, picture.height).clamp(1, picture.height - top);
+    [left, top, width, height]
+}
+
+/// The network's input, width and height: of a whole frame by its proportions; of a lane as large as it would be there.
+fn input_shape(picture: &Picture, [_, _, width, height]: [usize; 4], lane: bool) -> (usize, usize) {
+    let whole = |w: usize, h: usize| match (w as f32, h as f32) {
+        (w, h) if w > 1.2 * h => (512, 288),
+        (w, h) if h > 1.2 * w => (288, 512),
+        _ => (384, 384),
+    };
+    let (w, h) = whole(picture.width, picture.height);
+    if !lane {
+        return (w, h);
+    }
+    let scale = (w as f32 / picture.width as f32).min(h as f32 / picture.height as f32);
+    let up = |size: usize, most: usize| ((size as f32 * scale / 32.0).ceil() as usize * 32).clamp(64, most.max(64));
+    (up(width, w), up(height, h))
+}
+
+/// Local maxima of the score over 3x3 cells, best first; of finds that lie in one another only the best.
+/// `answer` is `[9, h, w]`: the score, then x and y of four corners from the cell's centre, in cells.
+fn decode(answer: &[f32], w: usize, h: usize, found: &mut Vec<Found>) {
+    found.clear();
+    let (score, corners) = answer.split_at(w * h);
+    for y in 0..h {
+        for x in 0..w {
+            let s = score[y * w + x];
+            if s >= THRESHOLD && is_peak(score, w, h, x, y, s) {
+                let at = |k: usize| corners[k * w * h + y * w + x];
+                let centre = [x as f32 + 0.5, y as f32 + 0.5];
+                let corner =
+                    |i: usize| [(at(2 * i) + centre[0]) * STRIDE as f32, (at(2 * i + 1) + centre[1]) * STRIDE as f32];
+                let quad = Quad([corner(0), corner(1), corner(2), corner(3)]);
+                if quad.0.iter().flatten().all(|v| v.is_finite()) {
+                    found.push(Found { score: s, quad });
+                }
+            }
+        }
+    }
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept = 0;
+    for i in 0..found.len() {
+        let [x, y] = found[i].quad.centre();
+        let covered = found[..kept].iter().any(|k| {
+            let [x0, y0, x1, y1] = k.quad.bounds();
+            (x0..=x1).contains(&x) && (y0..=y1).contains(&y)
+        });
+        if !covered {
+            found[kept] = found[i];
+            kept += 1;
+        }
+    }
+    found.truncate(kept.min(MOST));
+}
+
+fn is_peak(score: &[f32], w: usize, h: usize, x: usize, y: usize, s: f32) -> bool {
+    (y.saturating_sub(1)..(y + 2).min(h))
+        .all(|ny| (x.saturating_sub(1)..(x + 2).min(w)).all(|nx| score[ny * w + nx] <= s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peaks_become_plates_and_shadows_of_them_do_not() {
+        let (w, h) = (10, 6);
+        let mut answer = vec![0.0; 9 * w * h];
+        let mut put = |x: usize, y: usize, score: f32| {
+            answer[y * w + x] = score;
+            for (k, v) in [-2.0, -0.5, 2.0, -0.5, 2.0, 0.5, -2.0, 0.5].into_iter().enumerate() {
+                answer[(k + 1) * w * h + y * w + x] = v;
+            }
+        };
+        put(4, 2, 0.9);
+        put(5, 2, 0.8); // beside the peak
+        put(6, 2, 0.5); // a second peak inside of the first plate
+        put(2, 5, 0.4);
+        put(9, 0, 0.2); // too weak
+        let mut found = Vec::new();
+        decode(&answer, w, h, &mut found);
+        assert_eq!(found.iter().map(|f| f.score).collect::<Vec<_>>(), [0.9, 0.4]);
+        assert_eq!(found[0].quad.0[0], [20.0, 16.0]);
+        assert_eq!(found[0].quad.0[2], [52.0, 24.0]);
+    }
+
+    #[test]
+    fn shapes_follow_the_frame_and_the_lane() {
+        let frame = Picture { width: 1920, height: 1080, bgr: Vec::new() };
+        assert_eq!(input_shape(&frame, [0, 0, 1920, 1080], false), (512, 288));
+        let region = region_of(&frame, Some([0.25, 0.5, 0.5, 0.5]));
+        assert_eq!(region, [480, 540, 960, 540]);
+        assert_eq!(input_shape(&frame, region, true), (256, 160));
+        let tall = Picture { width: 720, height: 1160, bgr: Vec::new() };
+        assert_eq!(input_shape(&tall, [0, 0, 720, 1160], false), (288, 512));
+    }
+}

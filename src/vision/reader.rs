@@ -1,0 +1,96 @@
+//! The flat plate in, a probability for each slot and character out.
+
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use super::runtime::Model;
+use super::warp::{Homography, Planes};
+use super::{SlotProbabilities, VisionError};
+use crate::config;
+use crate::picture::{Picture, Quad};
+use crate::plate::{ALPHABET, SLOTS};
+
+const WIDTH: usize = 144;
+const HEIGHT: usize = 40;
+/// Where a single-row plate is laid.
+const PLATE: Quad = rect(6.0, 138.0);
+/// Where the upper and the lower row of a double-row plate are laid, side by side.
+const UPPER: Quad = rect(6.0, 50.0);
+const LOWER: Quad = rect(50.0, 138.0);
+/// The upper row's share of a double-row plate's height.
+const SPLIT: f32 = 5.0 / 12.0;
+
+const fn rect(left: f32, right: f32) -> Quad {
+    Quad([[left, 4.0], [right, 4.0], [right, 36.0], [left, 36.0]])
+}
+
+/// What was read off one flat plate.
+pub struct Read {
+    /// Per slot and character.
+    pub slots: SlotProbabilities,
+    /// Per ground colour, 0..1.
+    pub colours: [f32; 6],
+    /// See [`super::Reading::sharpness`].
+    pub sharpness: f32,
+}
+
+/// The reader.
+pub struct Reader {
+    session: Session,
+    plate: Planes,
+}
+
+impl Reader {
+    /// Reads `reader.onnx`.
+    pub fn load(settings: &config::Vision) -> Result<Reader, VisionError> {
+        let session = Model::read(settings, "reader")?.session(settings, &[])?;
+        Ok(Reader { session, plate: Planes::new(WIDTH, HEIGHT) })
+    }
+
+    /// When and how the model was trained.
+    pub fn trained(&self) -> String {
+        Model::trained(&self.session)
+    }
+
+    /// Lays the plate flat and reads it; none if its corners make no quadrilateral.
+    pub fn read(&mut self, picture: &Picture, quad: &Quad, two_rows: bool) -> Result<Option<Read>, VisionError> {
+        if !self.flatten(picture, quad, two_rows) {
+            return Ok(None);
+        }
+        let sharpness = sharpness(&self.plate);
+        let input = TensorRef::from_array_view(([1, 3, HEIGHT, WIDTH], self.plate.values.as_slice()))?;
+        let outputs = self.session.run(ort::inputs![input])?;
+        let (_, logits) = outputs["slots"].try_extract_tensor::<f32>()?;
+        let (_, colours) = outputs["colour"].try_extract_tensor::<f32>()?;
+        if logits.len() != SLOTS * ALPHABET.len() || colours.len() != 6 {
+            return Err(VisionError::Answer("the reader's answer has another shape"));
+        }
+        Ok(Some(Read { slots: SlotProbabilities::from_logits(logits), colours: softmax(colours), sharpness }))
+    }
+
+    fn flatten(&mut self, picture: &Picture, quad: &Quad, two_rows: bool) -> bool {
+        if !two_rows {
+            return self.plate.warp(picture, quad, &PLATE, 0..WIDTH);
+        }
+        let unit = Quad([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]);
+        let Some(inner) = Homography::between(&unit, quad) else { return false };
+        let part = |a: f32, b: f32| inner.apply_quad(&Quad([[0.0, a], [1.0, a], [1.0, b], [0.0, b]]));
+        self.plate.warp(picture, &part(0.0, SPLIT), &UPPER, 0..50)
+            && self.plate.warp(picture, &part(SPLIT, 1.0), &LOWER, 50..WIDTH)
+    }
+}
+
+/// The mean absolute difference of neighbouring pixels' brightness along the rows, 0..1.
+fn sharpness(plate: &Planes) -> f32 {
+    let size = plate.width * plate.height;
+    let green = &plate.values[size..2 * size];
+    let differences: f32 =
+        green.chunks_exact(plate.width).flat_map(|row| row.windows(2)).map(|p| (p[0] - p[1]).abs()).sum();
+    differences / (plate.height * (plate.width - 1)) as f32
+}
+
+fn softmax(logits: &[f32]) -> [f32; 6] {
+    let top = logits.iter().copied().fold(f32::MIN, f32::max);
+    let sum: f32 = logits.iter().map(|l| (l - top).exp()).sum();
+    std::array::from_fn(|i| (logits[i] - top).exp() / sum)
+}

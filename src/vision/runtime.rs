@@ -1,0 +1,278 @@
+//! ONNX Runtime, loaded at run time, and sessions of the three models.
+//!
+//! Nothing here may hang or panic on a wrong file: the library and the models are looked at before ONNX Runtime is
+//! asked, and every error names the file and the fix.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ort::environment::Environment;
+use ort::ep::ExecutionProvider;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use parking_lot::Mutex;
+
+use super::VisionError;
+use crate::config::{self, Provider};
+use crate::plate::ALPHABET;
+
+/// The oldest API of ONNX Runtime that will do: that of 1.24.
+const API: u32 = 24;
+/// The version that is installed by default.
+const VERSION: &str = "1.32.0";
+/// Larger files are no models of ours.
+const LARGEST_MODEL: u64 = 64 << 20;
+
+/// The library in use: its path and version.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// The file.
+    pub path: PathBuf,
+    /// Such as `1.32.0`.
+    pub version: String,
+    environment: Environment,
+}
+
+static LIBRARY: OnceLock<Library> = OnceLock::new();
+static LOADING: Mutex<()> = Mutex::new(());
+
+/// Loads ONNX Runtime, once a process; later calls give the same library.
+pub fn library(settings: &config::Vision) -> Result<&'static Library, VisionError> {
+    let _one_at_a_time = LOADING.lock();
+    if let Some(library) = LIBRARY.get() {
+        return Ok(library);
+    }
+    let path = find_library(settings.onnxruntime.as_deref())?;
+    let version = inspect(&path)?;
+    let broken = |error: String| VisionError::Library { path: path.clone(), problem: error };
+    let builder = ort::init_from(&path).map_err(|e| broken(e.to_string()))?;
+    let environment =
+        builder.with_name("plategate").with_telemetry(false).build().map_err(|e| broken(e.to_string()))?;
+    Ok(LIBRARY.get_or_init(|| Library { path, version, environment }))
+}
+
+/// Where the library is: the configuration, the environment, beside the program, the checkout, the system.
+fn find_library(configured: Option<&Path>) -> Result<PathBuf, VisionError> {
+    let missing = |path: &Path| VisionError::Library { path: path.to_path_buf(), problem: "no such file".into() };
+    if let Some(path) = configured {
+        return if path.is_file() { Ok(path.to_path_buf()) } else { Err(missing(path)) };
+    }
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from) {
+        return if path.is_file() { Ok(path) } else { Err(missing(&path)) };
+    }
+    let name = format!("libonnxruntime.so.{VERSION}");
+    let cached = Path::new(".cache/onnxruntime").join(VERSION).join(&name);
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(&name)));
+    let installed = Path::new("/usr/lib/plategate").join(&name);
+    beside
+        .into_iter()
+        .chain(upwards(&cached))
+        .chain([installed])
+        .find(|path| path.is_file())
+        .ok_or(VisionError::LibraryNotFound { name })
+}
+
+/// `relative` under the program's folder, the current one and their parents.
+fn upwards(relative: &Path) -> Vec<PathBuf> {
+    let starts = [std::env::current_exe().ok(), std::env::current_dir().ok()];
+    let folders = starts.iter().flatten().flat_map(|start| start.ancestors());
+    folders.map(|folder| folder.join(relative)).collect()
+}
+
+#[repr(C)]
+struct ApiBase {
+    get_api: unsafe extern "C" fn(u32) -> *const c_void,
+    get_version: unsafe extern "C" fn() -> *const c_char,
+}
+
+/// Opens the library by itself and asks for its version: a missing symbol or too old an API is found here, where it is
+/// an error, and not in `ort`, where it is a panic.
+fn inspect(path: &Path) -> Result<String, VisionError> {
+    let wrong = |problem: String| VisionError::Library { path: path.to_path_buf(), problem };
+    let mut magic = [0u8; 4];
+    let read = std::fs::File::open(path).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut magic));
+    read.map_err(|e| wrong(e.to_string()))?;
+    if &magic != b"\x7fELF" {
+        return Err(wrong("not a shared library".into()));
+    }
+    // SAFETY: loading a library runs its initialisers; the operator named this file as ONNX Runtime. The symbol's
+    // signature is that of onnxruntime_c_api.h, unchanged since its first version.
+    unsafe {
+        let library = libloading::Library::new(path).map_err(|e| wrong(e.to_string()))?;
+        let base = library
+            .get::<unsafe extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase\0")
+            .map_err(|_| wrong("not ONNX Runtime: it has no OrtGetApiBase".into()))?();
+        let version = CStr::from_ptr(((*base).get_version)()).to_string_lossy().into_owned();
+        if ((*base).get_api)(API).is_null() {
+            return Err(wrong(format!("it is version {version}; at least 1.{API} is needed")));
+        }
+        // Kept open: closing and opening anew would run the initialisers twice.
+        std::mem::forget(library);
+        Ok(version)
+    }
+}
+
+/// One of the models: its bytes, checked by size.
+pub struct Model {
+    /// The file.
+    pub path: PathBuf,
+    role: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Model {
+    /// Reads `<folder>/<role>.onnx`; the folder is found by itself when not configured.
+    pub fn read(settings: &config::Vision, role: &'static str) -> Result<Model, VisionError> {
+        let name = format!("{role}.onnx");
+        let path = match &settings.models {
+            Some(folder) => folder.join(&name),
+            None => upwards(&Path::new("models").join(&name))
+                .into_iter()
+                .chain([Path::new("/usr/lib/plategate/models").join(&name)])
+                .find(|path| path.is_file())
+                .ok_or_else(|| VisionError::ModelNotFound { name: name.clone() })?,
+        };
+        let wrong = |problem: String| VisionError::Model { path: path.clone(), problem };
+        let size = std::fs::metadata(&path).map_err(|e| wrong(e.to_string()))?.len();
+        if size == 0 || size > LARGEST_MODEL {
+            return Err(wrong(format!("{size} bytes are no {role} model")));
+        }
+        let bytes = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+        Ok(Model { path, role, bytes })
+    }
+
+    /// Makes a session, with the named dimensions fixed.
+    pub fn session(&self, settings: &config::Vision, dimensions: &[(&str, usize)]) -> Result<Session, VisionError> {
+        let library = library(settings)?;
+        let wrong = |problem: String| VisionError::Model { path: self.path.clone(), problem };
+        let session = build(library, settings, &self.bytes, dimensions).map_err(|e| wrong(one_line(&e.to_string())))?;
+        self.check(&session).map_err(wrong)?;
+        Ok(session)
+    }
+
+    /// What the model's makers wrote into it: when and how it was trained.
+    pub fn trained(session: &Session) -> String {
+        session.metadata().ok().and_then(|m| m.custom("plategate.trained")).unwrap_or_default()
+    }
+
+    /// Is this the model it should be?
+    fn check(&self, session: &Session) -> Result<(), String> {
+        let metadata = session.metadata().map_err(|e| e.to_string())?;
+        let told = |key: &str| metadata.custom(key).unwrap_or_default();
+        // The refiner's file is named after its output.
+        if told("plategate.role") != self.role {
+            return Err(format!("it says it is a '{}', not a {}", told("plategate.role"), self.role));
+        }
+        if told("plategate.version") != "1" {
+            return Err(format!("its version is '{}', this plategate reads version 1", told("plategate.version")));
+        }
+        if self.role == "reader" && !told("plategate.alphabet").chars().eq(ALPHABET) {
+            return Err("its alphabet is not this plategate's".into());
+        }
+        let (input, outputs): (&str, &[&str]) = match self.role {
+            "detector" => ("image", &["plates"]),
+            "corners" => ("patch", &["corners", "flags"]),
+            _ => ("plate", &["slots", "colour"]),
+        };
+        let inputs_fit = session.inputs().len() == 1 && session.inputs()[0].name() == input;
+        let outputs_fit = outputs.iter().all(|name| session.outputs().iter().any(|o| o.name() == *name));
+        if inputs_fit && outputs_fit { Ok(()) } else { Err("its inputs and outputs are others".into()) }
+    }
+}
+
+fn build(
+    library: &Library,
+    settings: &config::Vision,
+    bytes: &[u8],
+    dimensions: &[(&str, usize)],
+) -> Result<Session, ort::Error> {
+    let mut builder = Session::builder(&library.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(settings.threads)?
+        .with_inter_threads(1)?
+        // Two spinning threads take each other's core on a small box.
+        .with_intra_op_spinning(false)?;
+    for &(name, size) in dimensions {
+        builder = builder.with_dimension_override(name, size as i64)?;
+    }
+    register(settings.provider, &mut builder)?;
+    builder.commit_from_memory(bytes)
+}
+
+/// Asks for the provider, and fails if the library does not have it: a gate that silently fell back to the CPU would
+/// only be slow.
+fn register(provider: Provider, builder: &mut SessionBuilder) -> ort::Result<()> {
+    match provider {
+        Provider::Cpu => Ok(()),
+        Provider::Cuda => ort::ep::CUDA::default().register(builder),
+        Provider::Tensorrt => ort::ep::TensorRT::default().register(builder),
+        Provider::Openvino => ort::ep::OpenVINO::default().register(builder),
+        Provider::Qnn => ort::ep::QNN::default().register(builder),
+        Provider::Rknpu => ort::ep::RKNPU::default().register(builder),
+        Provider::Cann => ort::ep::CANN::default().register(builder),
+        Provider::Xnnpack => ort::ep::XNNPACK::default().register(builder),
+        Provider::Acl => ort::ep::ACL::default().register(builder),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(settings: &config::Vision) -> String {
+        match find_library(settings.onnxruntime.as_deref()).and_then(|path| inspect(&path)) {
+            Ok(version) => version,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn with_library(path: &Path) -> config::Vision {
+        config::Vision { onnxruntime: Some(path.to_path_buf()), ..Default::default() }
+    }
+
+    #[test]
+    fn a_missing_or_wrong_library_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("none.so");
+        assert!(problem(&with_library(&missing)).contains("none.so: no such file"));
+        let text = folder.path().join("text.so");
+        std::fs::write(&text, "not a library").unwrap();
+        assert!(problem(&with_library(&text)).contains("not a shared library"));
+        let cut = folder.path().join("cut.so");
+        std::fs::write(&cut, b"\x7fELF\x02\x01\x01").unwrap();
+        assert!(problem(&with_library(&cut)).contains("cut.so"));
+    }
+
+    #[test]
+    fn another_library_is_told_from_onnx_runtime() {
+        let Some(libc) = ["/lib/x86_64-linux-gnu/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6"]
+            .iter()
+            .map(Path::new)
+            .find(|p| p.exists())
+        else {
+            eprintln!("skipped: no libm where Debian keeps it");
+            return;
+        };
+        assert!(problem(&with_library(libc)).contains("OrtGetApiBase"));
+    }
+
+    #[test]
+    fn models_that_are_not_ours_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = config::Vision { models: Some(folder.path().into()), ..Default::default() };
+        let read = |role| Model::read(&settings, role).and_then(|m| m.session(&settings, &[]));
+        assert!(read("reader").err().unwrap().to_string().contains("reader.onnx"));
+        let good = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/reader.onnx")).unwrap();
+        for cut in [1, 100, good.len() / 2, good.len() - 1] {
+            std::fs::write(folder.path().join("reader.onnx"), &good[..cut]).unwrap();
+            assert!(read("reader").err().unwrap().to_string().contains("reader.onnx"), "cut at {cut}");
+        }
+        std::fs::write(folder.path().join("corners.onnx"), &good).unwrap();
+        assert!(read("corners").err().unwrap().to_string().contains("says it is a 'reader'"));
+    }
+}
