@@ -1,3 +1,8 @@
-//! Parses the command line, starts tracing, hands over to one command.
+//! Prepares the process, then hands over to the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plategate::camera::prepare_environment();
+    plategate::cli::main()
+}

@@ -92,7 +92,8 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     let folder = args.manifest.parent().unwrap_or(Path::new(".")).to_path_buf();
     let mut eyes = Eyes::load(&config)?;
     let bar = ProgressBar::new(rows.len() as u64).with_style(
-        ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left").unwrap_or(ProgressStyle::default_bar()),
+        ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")
+            .unwrap_or(ProgressStyle::default_bar()),
     );
     let (mut sets, mut kinds) = (BTreeMap::<String, Tally>::new(), BTreeMap::<String, Tally>::new());
     let (mut all, mut times, mut unreadable) = (Tally::default(), Vec::new(), 0);
@@ -117,7 +118,11 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     }
     bar.finish_and_clear();
     let report = report(all, sets, kinds, times, unreadable);
-    if args.json { println!("{}", serde_json::to_string(&report)?) } else { print_table(&report) }
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?)
+    } else {
+        print_table(&report)
+    }
     Ok(ExitCode::from(u8::from(unreadable > 0)))
 }
 
@@ -199,7 +204,10 @@ fn report(
 }
 
 fn print_table(report: &Report) {
-    println!("{:24} {:>8} {:>8} {:>12} {:>9} {:>11}", "", "pictures", "exact", "no province", "detected", "wrong, sure");
+    println!(
+        "{:24} {:>8} {:>8} {:>12} {:>9} {:>11}",
+        "", "pictures", "exact", "no province", "detected", "wrong, sure"
+    );
     let row = |name: &str, t: &Tally| {
         let percent = |n: u32| format!("{:.2} %", 100.0 * f64::from(n) / f64::from(t.pictures.max(1)));
         let (exact, bare, found) = (percent(t.exact), percent(t.exact_without_province), percent(t.detected));

@@ -1,0 +1,219 @@
+//! OpenCV's video capture: V4L2, RTSP, GStreamer and video files. The only place that knows OpenCV.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
+use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst, VideoWriter};
+
+use super::{CameraError, FrameSource, Got, Source};
+use crate::config;
+use crate::picture::Picture;
+
+/// An open camera or file.
+pub(super) struct Capture {
+    capture: VideoCapture,
+    mat: Mat,
+    /// A file ends; a camera that gives nothing is lost.
+    pace: Option<Pace>,
+}
+
+/// Plays a file at its own speed, so that it behaves like a camera.
+struct Pace {
+    due: Instant,
+    every: Duration,
+}
+
+impl Capture {
+    pub(super) fn open(settings: &config::Camera) -> Result<Capture, CameraError> {
+        let source = &settings.source;
+        check_reachable(source, Duration::from_millis(settings.open_timeout_ms))?;
+        let capture = open(settings).map_err(|e| CameraError(format!("{source}: {}", e.message)))?;
+        if !capture.is_opened().unwrap_or(false) {
+            return Err(CameraError(format!("{source}: {}", advice(source))));
+        }
+        let pace = matches!(source, Source::File(_)).then(|| {
+            let fps = capture.get(videoio::CAP_PROP_FPS).unwrap_or(25.0);
+            let fps = if fps.is_finite() { fps.clamp(1.0, 240.0) } else { 25.0 };
+            Pace { due: Instant::now(), every: Duration::from_secs_f64(1.0 / fps) }
+        });
+        Ok(Capture { capture, mat: Mat::default(), pace })
+    }
+}
+
+fn open(settings: &config::Camera) -> opencv::Result<VideoCapture> {
+    let timeouts = |prefix: &[i32]| {
+        let mut all = prefix.to_vec();
+        all.extend([videoio::CAP_PROP_OPEN_TIMEOUT_MSEC, settings.open_timeout_ms as i32]);
+        all.extend([videoio::CAP_PROP_READ_TIMEOUT_MSEC, settings.read_timeout_ms as i32]);
+        Vector::from_slice(&all)
+    };
+    match &settings.source {
+        Source::V4l2(path) => {
+            let mjpg = VideoWriter::fourcc('M', 'J', 'P', 'G')?;
+            let wanted = [
+                [videoio::CAP_PROP_FOURCC, mjpg],
+                [videoio::CAP_PROP_FRAME_WIDTH, settings.width as i32],
+                [videoio::CAP_PROP_FRAME_HEIGHT, settings.height as i32],
+                [videoio::CAP_PROP_FPS, settings.fps as i32],
+            ];
+            let mut capture = VideoCapture::from_file(path, videoio::CAP_V4L2)?;
+            for [key, value] in wanted {
+                // A camera gives the nearest it has; what it gives is checked frame by frame.
+                let _ = capture.set(key, f64::from(value));
+            }
+            Ok(capture)
+        }
+        Source::Rtsp(url) => VideoCapture::from_file_with_params(url, videoio::CAP_FFMPEG, &timeouts(&[])),
+        Source::GStreamer(pipeline) => VideoCapture::from_file(pipeline, videoio::CAP_GSTREAMER),
+        Source::File(path) => VideoCapture::from_file_with_params(path, videoio::CAP_FFMPEG, &timeouts(&[])),
+        Source::Folder(_) | Source::Rendered => VideoCapture::default(),
+    }
+}
+
+/// Finds the plain reasons that OpenCV does not tell: no such file, no permission, no connection.
+fn check_reachable(source: &Source, timeout: Duration) -> Result<(), CameraError> {
+    let wrong = |what: String| Err(CameraError(format!("{source}: {what}")));
+    match source {
+        Source::V4l2(path) => match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => wrong("no such camera: is it plugged in?".into()),
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                wrong("no permission: add the user to the group 'video'".into())
+            }
+            Err(e) => wrong(e.to_string()),
+            Ok(_) => Ok(()),
+        },
+        Source::File(path) => match std::fs::metadata(path) {
+            Err(e) => wrong(e.to_string()),
+            Ok(m) if m.len() == 0 => wrong("the file is empty".into()),
+            Ok(_) => Ok(()),
+        },
+        Source::Rtsp(url) => {
+            let Some((host, port)) = rtsp_host(url) else { return wrong("no host in this address".into()) };
+            let addresses = match (host.as_str(), port).to_socket_addrs() {
+                Ok(addresses) => addresses.collect::<Vec<_>>(),
+                Err(e) => return wrong(format!("{host}: {e}")),
+            };
+            let tries = addresses.iter().map(|address| TcpStream::connect_timeout(address, timeout));
+            match tries.fold(None, |best, next| match (best, next) {
+                (Some(Ok(c)), _) | (_, Ok(c)) => Some(Ok(c)),
+                (_, Err(e)) => Some(Err(e)),
+            }) {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(e)) => wrong(format!("{host}:{port}: {e}")),
+                None => wrong(format!("{host} has no address")),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Host and port of `rtsp://user:password@host:port/path`.
+fn rtsp_host(url: &str) -> Option<(String, u16)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let place = authority.rsplit('@').next()?;
+    let default = if scheme == "rtsps" { 322 } else { 554 };
+    let (host, port) = match place.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
+        Some((v6, port)) => (v6, port.strip_prefix(':')),
+        None => match place.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (place, None),
+        },
+    };
+    let port = port.map_or(Some(default), |p| p.parse().ok())?;
+    (!host.is_empty()).then(|| (host.to_owned(), port))
+}
+
+fn advice(source: &Source) -> &'static str {
+    match source {
+        Source::V4l2(_) => "the camera gives no pictures: is another program using it?",
+        Source::Rtsp(_) => "the camera answers but gives no stream: check the path, the user name and the password",
+        Source::GStreamer(_) => "the pipeline does not start: try it with gst-launch-1.0; it must end in appsink",
+        _ => "not a video that can be read",
+    }
+}
+
+impl FrameSource for Capture {
+    fn read(&mut self, into: &mut Picture) -> Result<Got, CameraError> {
+        if let Some(pace) = &mut self.pace {
+            std::thread::sleep(pace.due.saturating_duration_since(Instant::now()));
+            pace.due += pace.every;
+        }
+        if !self.capture.read(&mut self.mat).map_err(|e| CameraError(e.message))? {
+            return if self.pace.is_some() {
+                Ok(Got::End)
+            } else {
+                Err(CameraError("the camera gives no more frames".into()))
+            };
+        }
+        copy(&self.mat, into)?;
+        Ok(Got::Frame)
+    }
+}
+
+/// Copies OpenCV's frame, which the next read overwrites.
+fn copy(mat: &Mat, into: &mut Picture) -> Result<(), CameraError> {
+    let (width, height) = (mat.cols().max(0) as usize, mat.rows().max(0) as usize);
+    if width == 0 || height == 0 {
+        return Err(CameraError("the camera sends empty frames".into()));
+    }
+    let bytes = mat.data_bytes().map_err(|e| CameraError(e.message))?;
+    let channels = mat.channels() as usize;
+    if bytes.len() != width * height * channels {
+        return Err(CameraError("the camera's frames have more than 8 bits a colour".into()));
+    }
+    (into.width, into.height) = (width, height);
+    into.bgr.clear();
+    match channels {
+        3 => into.bgr.extend_from_slice(bytes),
+        1 => into.bgr.extend(bytes.iter().flat_map(|&b| [b; 3])),
+        4 => into.bgr.extend(bytes.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]])),
+        n => return Err(CameraError(format!("frames with {n} colours are not known"))),
+    }
+    Ok(())
+}
+
+/// The frames of a video file, as fast as they can be decoded.
+pub fn video_frames(path: &Path) -> Result<impl Iterator<Item = Result<Picture, CameraError>>, CameraError> {
+    let settings = config::Camera { source: Source::File(path.to_path_buf()), ..Default::default() };
+    let mut capture = Capture::open(&settings)?;
+    if let Some(pace) = &mut capture.pace {
+        pace.every = Duration::ZERO;
+    }
+    let mut over = false;
+    Ok(std::iter::from_fn(move || {
+        if over {
+            return None;
+        }
+        let mut picture = Picture::default();
+        match capture.read(&mut picture) {
+            Ok(Got::Frame) => Some(Ok(picture)),
+            Ok(Got::End) => None,
+            Err(error) => {
+                over = true;
+                Some(Err(error))
+            }
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found_in_addresses() {
+        for (url, want) in [
+            ("rtsp://10.0.0.5/live", Some(("10.0.0.5".to_owned(), 554))),
+            ("rtsp://u:p@cam.lan:8554/a/b?c", Some(("cam.lan".to_owned(), 8554))),
+            ("rtsp://[::1]:8554/x", Some(("::1".to_owned(), 8554))),
+            ("rtsps://h", Some(("h".to_owned(), 322))),
+            ("rtsp://h:x/", None),
+            ("rtsp:///x", None),
+        ] {
+            assert_eq!(rtsp_host(url), want, "{url}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One place for the newest frame, between the grabber and the lane.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use parking_lot::{Condvar, Mutex};
+
+use super::{CameraError, CameraState, Frame};
+use crate::picture::Picture;
+
+/// The mailbox; clones are handles to the same one.
+#[derive(Clone, Default)]
+pub(super) struct Mailbox {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared { inner: Mutex::new(Inner::default()), changed: Condvar::new() }
+    }
+}
+
+struct Inner {
+    newest: Option<Frame>,
+    /// Pictures whose memory is to be used again.
+    spare: Vec<Picture>,
+    state: CameraState,
+    sequence: u64,
+    /// The grabber that may write; those of earlier openings may not.
+    generation: u64,
+    /// What that grabber is doing, and since when.
+    doing: Doing,
+    since: Instant,
+    stopped: bool,
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner {
+            newest: None,
+            spare: Vec::new(),
+            state: CameraState::Opening,
+            sequence: 0,
+            generation: 0,
+            doing: Doing::Opening,
+            since: Instant::now(),
+            stopped: false,
+        }
+    }
+}
+
+/// What the grabber in charge is doing.
+#[derive(Clone, Debug)]
+pub(super) enum Doing {
+    /// Opening the camera.
+    Opening,
+    /// Waiting for the next frame.
+    Reading,
+    /// It gave up.
+    Failed(CameraError),
+    /// The camera is at its end.
+    Ended,
+}
+
+impl Mailbox {
+    /// A new grabber takes charge; earlier ones lose their right to write.
+    pub(super) fn new_generation(&self) -> u64 {
+        let mut inner = self.shared.inner.lock();
+        inner.generation += 1;
+        (inner.doing, inner.since) = (Doing::Opening, Instant::now());
+        inner.generation
+    }
+
+    /// The grabber reports; `false` if it is no longer in charge and must end.
+    pub(super) fn report(&self, generation: u64, doing: Doing) -> bool {
+        let mut inner = self.shared.inner.lock();
+        if inner.generation != generation || inner.stopped {
+            return false;
+        }
+        (inner.doing, inner.since) = (doing, Instant::now());
+        self.shared.changed.notify_all();
+        true
+    }
+
+    /// A picture to fill.
+    pub(super) fn spare(&self) -> Picture {
+        self.shared.inner.lock().spare.pop().unwrap_or_default()
+    }
+
+    /// Puts the newest frame in place of the one before; `false` if the grabber must end.
+    pub(super) fn put(&self, generation: u64, picture: Picture, captured: Instant) -> bool {
+        let mut inner = self.shared.inner.lock();
+        if inner.generation != generation || inner.stopped {
+            return false;
+        }
+        inner.sequence += 1;
+        inner.state = CameraState::Live { width: picture.width, height: picture.height };
+        (inner.doing, inner.since) = (Doing::Reading, Instant::now());
+        let frame = Frame { picture, captured, taken_at: Timestamp::now(), sequence: inner.sequence };
+        if let Some(missed) = inner.newest.replace(frame) {
+            inner.spare.push(missed.picture);
+        }
+        self.shared.changed.notify_all();
+        true
+    }
+
+    /// The lane's side; see [`super::Camera::next`].
+    pub(super) fn take(&self, frame: &mut Option<Frame>, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut inner = self.shared.inner.lock();
+        while inner.newest.is_none() {
+            if inner.stopped || self.shared.changed.wait_until(&mut inner, deadline).timed_out() {
+                return false;
+            }
+        }
+        let newest = inner.newest.take();
+        if let Some(old) = std::mem::replace(frame, newest)
+            && inner.spare.len() < 3
+        {
+            inner.spare.push(old.picture);
+        }
+        true
+    }
+
+    /// The supervisor's side: what the grabber does and for how long, after a change or `timeout`; none once stopped.
+    pub(super) fn watch(&self, timeout: Duration) -> Option<(Doing, Duration)> {
+        let mut inner = self.shared.inner.lock();
+        if !inner.stopped {
+            self.shared.changed.wait_for(&mut inner, timeout);
+        }
+        (!inner.stopped).then(|| (inner.doing.clone(), inner.since.elapsed()))
+    }
+
+    /// Waits, unless stopped; `false` once stopped.
+    pub(super) fn pause(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut inner = self.shared.inner.lock();
+        while !inner.stopped && !self.shared.changed.wait_until(&mut inner, deadline).timed_out() {}
+        !inner.stopped
+    }
+
+    /// The camera is lost (again): no old frame may be handed out any more.
+    pub(super) fn lost(&self, reason: &str) {
+        let mut inner = self.shared.inner.lock();
+        inner.newest = None;
+        let (since, attempts) = match &inner.state {
+            CameraState::Lost { since, attempts, .. } => (*since, attempts + 1),
+            _ => (Timestamp::now(), 1),
+        };
+        inner.state = CameraState::Lost { reason: reason.to_owned(), since, attempts };
+    }
+
+    pub(super) fn ended(&self) {
+        self.shared.inner.lock().state = CameraState::Ended;
+    }
+
+    pub(super) fn state(&self) -> CameraState {
+        let inner = self.shared.inner.lock();
+        // The last frame of a file is still to be taken.
+        match (&inner.state, &inner.newest) {
+            (CameraState::Ended, Some(frame)) => {
+                CameraState::Live { width: frame.picture.width, height: frame.picture.height }
+            }
+            (state, _) => state.clone(),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.shared.inner.lock().stopped = true;
+        self.shared.changed.notify_all();
+    }
+}

@@ -1,0 +1,141 @@
+//! Keeps a camera open: starts a grabber, gives up on one that is stuck, opens anew with growing pauses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::mailbox::{Doing, Mailbox};
+use super::{Got, Opener};
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Opening.
+    pub(super) open: Duration,
+    /// The next frame.
+    pub(super) read: Duration,
+    /// The longest pause between two attempts.
+    pub(super) longest_pause: Duration,
+}
+
+/// Grabbers left behind in a driver's call, at most. Each keeps a thread and its buffers.
+const MOST_STUCK: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Starts the supervisor of one camera.
+pub(super) fn start(mailbox: Mailbox, open: Opener, limits: Limits) -> JoinHandle<()> {
+    let open = Arc::new(open);
+    std::thread::Builder::new()
+        .name("camera".into())
+        .spawn(move || supervise(&mailbox, &open, limits))
+        .expect("a thread can be started at program start")
+}
+
+fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
+    let alive = Arc::new(AtomicUsize::new(0));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if alive.load(Ordering::Acquire) < MOST_STUCK {
+            let begun = Instant::now();
+            let generation = mailbox.new_generation();
+            spawn_grabber(mailbox.clone(), open.clone(), generation, alive.clone());
+            match attend(mailbox, limits) {
+                Outcome::Stopped => return,
+                Outcome::Ended => return mailbox.ended(),
+                Outcome::Lost(reason) => {
+                    tracing::warn!(reason, "camera lost");
+                    mailbox.lost(&reason);
+                }
+            }
+            // A camera that worked for a while deserves a quick retry.
+            if begun.elapsed() > limits.longest_pause + limits.open {
+                pause = FIRST_PAUSE;
+            }
+        } else {
+            mailbox.lost("the camera's driver does not answer: unplug the camera or restart plategate");
+        }
+        if !mailbox.pause(pause) {
+            return;
+        }
+        pause = (pause * 2).min(limits.longest_pause);
+    }
+}
+
+enum Outcome {
+    Stopped,
+    Ended,
+    Lost(String),
+}
+
+/// Watches the grabber until it ends, fails, hangs or is told to stop.
+fn attend(mailbox: &Mailbox, limits: Limits) -> Outcome {
+    loop {
+        let Some((doing, time)) = mailbox.watch(Duration::from_millis(100)) else { return Outcome::Stopped };
+        match doing {
+            Doing::Failed(error) => return Outcome::Lost(error.to_string()),
+            Doing::Ended => return Outcome::Ended,
+            Doing::Opening if time > limits.open => {
+                return Outcome::Lost(format!("the camera could not be opened within {:.0} s", time.as_secs_f64()));
+            }
+            Doing::Reading if time > limits.read => {
+                return Outcome::Lost(format!("no frame for {:.0} s", time.as_secs_f64()));
+            }
+            Doing::Opening | Doing::Reading => {}
+        }
+    }
+}
+
+fn spawn_grabber(mailbox: Mailbox, open: Arc<Opener>, generation: u64, alive: Arc<AtomicUsize>) {
+    alive.fetch_add(1, Ordering::AcqRel);
+    let failed = mailbox.clone();
+    let counted = alive.clone();
+    let spawned = std::thread::Builder::new().name("grabber".into()).spawn(move || {
+        let grab = std::panic::AssertUnwindSafe(|| grab(&mailbox, &open, generation));
+        if std::panic::catch_unwind(grab).is_err() {
+            let error = super::CameraError("the camera's driver failed".into());
+            mailbox.report(generation, Doing::Failed(error));
+        }
+        alive.fetch_sub(1, Ordering::AcqRel);
+    });
+    if let Err(error) = spawned {
+        counted.fetch_sub(1, Ordering::AcqRel);
+        failed.report(generation, Doing::Failed(super::CameraError(format!("no thread for the camera: {error}"))));
+    }
+}
+
+/// The grabber: opens the camera and takes every frame as soon as it is there.
+fn grab(mailbox: &Mailbox, open: &Opener, generation: u64) {
+    let mut source = match open() {
+        Ok(source) => source,
+        Err(error) => {
+            mailbox.report(generation, Doing::Failed(error));
+            return;
+        }
+    };
+    if !mailbox.report(generation, Doing::Reading) {
+        return;
+    }
+    loop {
+        let mut picture = mailbox.spare();
+        match source.read(&mut picture) {
+            Ok(Got::Frame) if picture.width == 0 || picture.height == 0 => {
+                mailbox.report(generation, Doing::Failed(super::CameraError("the camera sends empty frames".into())));
+                return;
+            }
+            Ok(Got::Frame) => {
+                if !mailbox.put(generation, picture, Instant::now()) {
+                    return;
+                }
+            }
+            Ok(Got::End) => {
+                mailbox.report(generation, Doing::Ended);
+                return;
+            }
+            Err(error) => {
+                mailbox.report(generation, Doing::Failed(error));
+                return;
+            }
+        }
+    }
+}
