@@ -41,10 +41,13 @@ struct Row {
     set: String,
 }
 
-/// Counts of one set or kind; a row without text counts as a picture without plate.
+/// Counts of one set or kind.
 #[derive(Clone, Copy, Default, Serialize)]
 struct Tally {
+    /// Pictures with a plate.
     pictures: u32,
+    /// Pictures without one: rows whose text is empty.
+    blanks: u32,
     exact: u32,
     exact_without_province: u32,
     detected: u32,
@@ -57,6 +60,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, other: Tally) {
         self.pictures += other.pictures;
+        self.blanks += other.blanks;
         self.exact += other.exact;
         self.exact_without_province += other.exact_without_province;
         self.detected += other.detected;
@@ -166,13 +170,14 @@ fn chosen(plates: &[PlateLine], truth: Option<Quad>) -> Option<&PlateLine> {
 
 fn judge(row: &Row, plate: Option<&PlateLine>, read: usize) -> Tally {
     if row.text.is_empty() {
-        return Tally { false_plates: read as u32, pictures: 1, ..Tally::default() };
+        return Tally { false_plates: read as u32, blanks: 1, ..Tally::default() };
     }
     let without = |text: &str| text.chars().skip(1).collect::<String>();
     let exact = plate.is_some_and(|p| p.text == row.text);
     let wrong_and_sure = plate.is_some_and(|p| p.text != row.text && p.min_slot >= 0.99);
     Tally {
         pictures: 1,
+        blanks: 0,
         exact: u32::from(exact),
         exact_without_province: u32::from(plate.is_some_and(|p| without(&p.text) == without(&row.text))),
         detected: u32::from(plate.is_some()),
@@ -216,6 +221,6 @@ fn print_table(report: &Report) {
     row("all", &report.all);
     report.sets.iter().for_each(|(name, t)| row(&format!("set {name}"), t));
     report.kinds.iter().for_each(|(name, t)| row(&format!("kind {name}"), t));
-    println!("false plates on pictures without one: {}", report.all.false_plates);
+    println!("false plates on {} pictures without one: {}", report.all.blanks, report.all.false_plates);
     println!("milliseconds a picture, decoding apart: p50 {:.2}, p95 {:.2}", report.ms.p50, report.ms.p95);
 }

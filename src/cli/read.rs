@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::gate::strangers::Strangers;
 use crate::picture::Picture;
 use crate::plate::{ALPHABET, SLOTS};
-use crate::vision::{Reading, Timings, Vision};
+use crate::vision::{Reading, Timings, Vision, VisionError};
 
 /// Read the plates on pictures, folders of pictures or videos.
 #[derive(clap::Args)]
@@ -140,15 +140,20 @@ impl Eyes {
         }
     }
 
-    fn read_picture(&mut self, path: &Path, frame: u64, picture: &Picture, decode: Duration) -> Line {
-        let begun = Instant::now();
-        let result = self.vision.read(picture).map(|readings| !readings.is_empty());
+    fn look(&mut self, picture: &Picture) -> Result<(), VisionError> {
+        let sure = |readings: &[Reading]| readings.first().map_or(0.0, Reading::confidence);
+        let found = sure(self.vision.read(picture)?);
         // A picture of a plate alone has no surroundings that a detector could know it by.
         let crop = picture.width < 480 && (1.4..6.5).contains(&(picture.width as f32 / picture.height.max(1) as f32));
-        let result = match result {
-            Ok(false) if crop => self.vision.read_crop(picture).map(|_| ()),
-            other => other.map(|_| ()),
-        };
+        if crop && found < 0.9 && sure(self.vision.read_crop(picture)?) < found {
+            self.vision.read(picture)?;
+        }
+        Ok(())
+    }
+
+    fn read_picture(&mut self, path: &Path, frame: u64, picture: &Picture, decode: Duration) -> Line {
+        let begun = Instant::now();
+        let result = self.look(picture);
         let total = begun.elapsed();
         if let Err(error) = result {
             return failed(path, frame, error.to_string());

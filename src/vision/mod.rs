@@ -120,15 +120,18 @@ impl Vision {
         Ok(&self.readings)
     }
 
-    /// Reads a picture that shows a plate alone, edge to edge.
+    /// Reads a picture that shows a plate alone: edge to edge, or with its corners refined, whichever reads better.
     pub fn read_crop(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
         self.readings.clear();
         if picture.width > 1 && picture.height > 1 {
-            let (w, h) = (picture.width as f32 - 1.0, picture.height as f32 - 1.0);
+            let (w, h) = (picture.width as f32, picture.height as f32);
             let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
             let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
-            let reading = read_one(rectifier, reader, picture, &whole, 0.0, &mut self.timings)?;
-            self.readings.extend(reading.filter(is_believable));
+            let refined = read_one(rectifier, reader, picture, &whole, 0.0, &mut self.timings)?;
+            let two_rows = h > 0.42 * w;
+            let edge = reader.read(picture, &whole, two_rows)?.map(|read| into_reading(read, whole, 0.0, 0.0));
+            let readings = refined.into_iter().chain(edge).filter(is_believable);
+            self.readings.extend(readings.max_by(|a, b| a.confidence().total_cmp(&b.confidence())));
         }
         Ok(&self.readings)
     }
@@ -171,14 +174,11 @@ fn read_one(
     let begun = Instant::now();
     let read = reader.read(picture, &refined.quad, refined.two_rows > 0.5)?;
     timings.read += begun.elapsed();
-    Ok(read.map(|read| Reading {
-        quad: refined.quad,
-        score,
-        is_plate: refined.is_plate,
-        slots: read.slots,
-        colours: read.colours,
-        sharpness: read.sharpness,
-    }))
+    Ok(read.map(|read| into_reading(read, refined.quad, score, refined.is_plate)))
+}
+
+fn into_reading(read: reader::Read, quad: Quad, score: f32, is_plate: f32) -> Reading {
+    Reading { quad, score, is_plate, slots: read.slots, colours: read.colours, sharpness: read.sharpness }
 }
 
 /// Is there a plate's worth of characters, and are they more than guesses?
