@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::button::{BarrierState, Button, Clock, SystemClock};
+use super::button::{BarrierState, Button, SystemClock};
 use super::{Arm, ArmError, Pulse};
 use crate::config;
 

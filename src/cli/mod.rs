@@ -3,9 +3,14 @@
 //! Exit status: 0 done, 1 it ran and found a fault, 2 bad usage or bad configuration. Errors are one clear line on
 //! standard error; results alone go to standard output.
 
+pub mod backup;
+pub mod demo;
+pub mod doctor;
 pub mod eval;
+pub mod plates;
 
 pub mod read;
+pub mod run;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,14 +43,19 @@ const LONG_ABOUT: &str = "A licence-plate gate controller for a residential barr
 #[derive(Subcommand)]
 enum Command {
     /// Run the gate: camera, reading, register, barrier and the stewards' page.
+    Run(run::Args),
     /// Read the plates on pictures, folders of pictures or videos.
     Read(read::Args),
     /// Measure how well plates are read, against a list of pictures with their texts.
     Eval(eval::Args),
     /// The register: add, remove, list, import and export cars.
+    Plates(plates::Args),
     /// Check everything the gate needs, one line each.
+    Doctor(doctor::Args),
     /// Write the register, the records and the pictures into one file.
+    Backup(backup::BackupArgs),
     /// Bring a backup back into an empty data folder.
+    Restore(backup::RestoreArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -84,8 +94,13 @@ pub struct Usage(pub String);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = load(cli.config.as_deref()).and_then(|config| match cli.command {
+        Command::Run(args) => run::run(args, config),
+        Command::Doctor(args) => doctor::run(args, config),
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),
+        Command::Plates(args) => plates::run(args, config),
+        Command::Backup(args) => backup::backup(args, config),
+        Command::Restore(args) => backup::restore(args, config),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "plategate", &mut out);

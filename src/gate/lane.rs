@@ -121,6 +121,7 @@ impl Lane {
     /// One frame's way from the camera to the barrier. `false` if no frame came.
     pub fn step(&mut self, timeout: Duration) -> bool {
         // 1. The newest frame, and nothing older.
+        self.parts.telemetry.beat();
         let mut frame = self.frame.take();
         if !self.parts.frames.next(&mut frame, timeout) {
             self.frame = frame;

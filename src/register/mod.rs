@@ -3,12 +3,18 @@
 //! In: what stewards register. Out: an immutable [`Snapshot`] that the lane reads without waiting. This room knows nothing
 //! of frames, pulses and pages.
 
+pub mod book;
+pub mod demo;
+pub mod exchange;
+mod table;
+
 use std::collections::HashMap;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::plate::Plate;
+pub use book::{Change, Register};
 
 /// One flat of the compound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,11 @@ pub struct Telemetry {
     camera_live: Gauge,
     age: Gauge<f64, AtomicU64>,
     newest: Mutex<Option<Instant>>,
+    beat: Mutex<Instant>,
 }
+
+/// A lane that has not moved for so long is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// Bounds of the latency histograms, seconds.
 const BOUNDS: [f64; 12] = [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 1.0];
@@ -50,6 +54,7 @@ impl Default for Telemetry {
             camera_live: Gauge::default(),
             age: Gauge::default(),
             newest: Mutex::new(None),
+            beat: Mutex::new(Instant::now()),
             registry: Registry::default(),
         };
         registry.register("frames", "Frames read", telemetry.frames.clone());
@@ -73,6 +78,16 @@ impl Telemetry {
         self.frames.inc();
         self.reading.observe(took.as_secs_f64());
         *self.newest.lock() = Some(captured);
+    }
+
+    /// The lane moved, with or without a frame.
+    pub fn beat(&self) {
+        *self.beat.lock() = Instant::now();
+    }
+
+    /// Did the lane move lately?
+    pub fn lane_is_alive(&self) -> bool {
+        self.beat.lock().elapsed() < STUCK_AFTER
     }
 
     /// A frame could not be read.

@@ -1,0 +1,65 @@
+//! The demo: what drives up to the painted lane, and whether each got the right answer.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::camera::rendered::{ArmUp, Arrival, Script};
+use crate::gate::event::{Event, Outcome, Rule};
+use crate::plate::{Colour, Plate};
+use crate::register::Register;
+use crate::register::demo::{NEAR_MISS, PAID, PAID_GREEN, STRANGER, UNPAID};
+use crate::web::words;
+
+/// The cars of `--once`: plate, colour, by night, and what must happen to each.
+const ONCE: [(&str, Colour, bool, Outcome, Rule); 5] = [
+    (PAID, Colour::Blue, false, Outcome::Opened, Rule::Paid),
+    (UNPAID, Colour::Blue, false, Outcome::Refused, Rule::Unpaid),
+    (STRANGER, Colour::Blue, false, Outcome::Refused, Rule::Stranger),
+    (NEAR_MISS, Colour::Blue, false, Outcome::Refused, Rule::NearMiss),
+    (PAID_GREEN, Colour::Green, true, Outcome::Opened, Rule::Paid),
+];
+
+/// What the painted lane shows: the cars of [`ONCE`], or cars of the register and strangers without end.
+pub fn script(once: bool, register: &Register, arm_up: ArmUp) -> Script {
+    let car = |plate: &str, colour, night| {
+        let plate = plate.parse().expect("the demo's plates are well-formed");
+        Arrival { plate, colour, night, hold: Duration::from_millis(3500) }
+    };
+    let mut cars: Vec<Arrival> = ONCE.iter().map(|&(plate, colour, night, ..)| car(plate, colour, night)).collect();
+    if once {
+        return Script::once(cars, arm_up);
+    }
+    for (n, vehicle) in register.snapshot().vehicles().iter().enumerate().filter(|(n, _)| n % 9 == 4) {
+        let colour = if vehicle.plate.chars().count() == 8 { Colour::Green } else { Colour::Blue };
+        cars.push(car(&vehicle.plate.to_string(), colour, n % 4 == 0));
+    }
+    Script::forever(cars, arm_up)
+}
+
+/// A new data folder for one run, so that an earlier run's register does not change the answers.
+pub fn fresh_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("plategate-demo-{}", std::process::id()))
+}
+
+/// Compares what was recorded with what should have happened, car by car.
+pub fn judge(events: &[Event]) -> ExitCode {
+    let mut faults = 0;
+    for (plate, _, night, outcome, rule) in ONCE {
+        let wanted: Plate = plate.parse().expect("the demo's plates are well-formed");
+        let of_this_car: Vec<&Event> = events.iter().filter(|e| e.plate == Some(wanted)).collect();
+        let right = matches!(of_this_car.as_slice(), [e] if e.outcome == outcome && e.rule == rule);
+        let time = if night { "by night" } else { "by day" };
+        let got: Vec<String> =
+            of_this_car.iter().map(|e| format!("{}: {}", words::outcome(e.outcome), words::rule(e.rule))).collect();
+        let got = if got.is_empty() { "nothing recorded".to_owned() } else { got.join(", then ") };
+        println!("{} {plate} {time}: {got}", if right { "right" } else { "WRONG" });
+        faults += u32::from(!right);
+    }
+    let others = events.iter().filter(|e| ONCE.iter().all(|(plate, ..)| e.plate != plate.parse().ok())).count();
+    if others > 0 {
+        println!("WRONG {others} arrivals of cars that did not come");
+    }
+    let _ = std::fs::remove_dir_all(fresh_folder());
+    ExitCode::from(u8::from(faults > 0 || others > 0))
+}

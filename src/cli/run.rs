@@ -1,0 +1,259 @@
+//! `plategate run`: the gate itself.
+//!
+//! Puts the rooms together, waits for a signal or the end of the frames, and takes them apart again: lane, relay,
+//! recorder, page, in that order, in under two seconds.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use crossbeam_channel::Receiver;
+use parking_lot::Mutex;
+
+use super::demo;
+use crate::barrier::{self, Barrier, Pulse, SimulatedArm};
+use crate::camera::{Camera, CameraState, Frame, Source, rendered};
+use crate::config::{Config, Output};
+use crate::gate::event::{Arrival, Event};
+use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
+use crate::gate::viewfinder::Viewfinder;
+use crate::picture::Picture;
+use crate::register::Register;
+use crate::store::Store;
+use crate::store::events::Events;
+use crate::telemetry::Telemetry;
+use crate::vision::{Reading, Vision};
+use crate::web;
+
+/// Run the gate: camera, reading, register, barrier and the stewards' page.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A painted lane, a simulated arm and an invented compound.
+    #[arg(long)]
+    demo: bool,
+    /// With --demo: let a handful of cars come, and say whether each got the right answer (exit status 0 or 1).
+    #[arg(long, requires = "demo")]
+    once: bool,
+    /// The data folder (default: the configured one; with --demo data/demo).
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// The camera (default: the configured one), such as rtsp://host/path or v4l2:/dev/video0.
+    #[arg(long, value_name = "SOURCE")]
+    camera: Option<Source>,
+    /// Address and port of the page.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+/// Arrivals that may wait for the recorder. Each holds a frame of six megabytes.
+const QUEUE: usize = 16;
+
+/// Runs the command.
+pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
+    start_tracing();
+    apply(&args, &mut config);
+    let gate = Gate::start(&args, &config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let listen = config.web.listen;
+    let listener = runtime.block_on(web::bind(listen, args.once)).with_context(|| format!("the page at {listen}"))?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "the page can be seen from other machines, and it has no sign-in yet");
+    }
+    println!("The page: http://{address}");
+    runtime.spawn(web::serve(listener, gate.page.clone()));
+    runtime.block_on(gate.wait());
+    let events = gate.stop();
+    runtime.shutdown_timeout(Duration::from_millis(300));
+    if args.once { Ok(demo::judge(&events)) } else { Ok(ExitCode::SUCCESS) }
+}
+
+fn apply(args: &Args, config: &mut Config) {
+    if args.demo {
+        config.camera.source = Source::Rendered;
+        config.barrier.output = Output::Simulated;
+        config.barrier.min_gap_ms = config.barrier.min_gap_ms.min(1000).max(config.barrier.pulse_ms);
+        config.data.folder = if args.once { demo::fresh_folder() } else { PathBuf::from("data/demo") };
+    }
+    if let Some(folder) = &args.data {
+        config.data.folder = folder.clone();
+    }
+    if let Some(source) = &args.camera {
+        config.camera.source = source.clone();
+    }
+    if let Some(listen) = args.listen {
+        config.web.listen = listen;
+    }
+}
+
+fn start_tracing() {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("PLATEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,plategate=info"));
+    // A second call, in a test, finds one there already.
+    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Everything that runs.
+struct Gate {
+    stop: Arc<AtomicBool>,
+    lane: std::thread::JoinHandle<()>,
+    recorder: std::thread::JoinHandle<Vec<Event>>,
+    barrier: Arc<Barrier>,
+    camera: Arc<Mutex<Camera>>,
+    page: Arc<web::Page>,
+}
+
+impl Gate {
+    fn start(args: &Args, config: &Config) -> anyhow::Result<Gate> {
+        let store = Arc::new(Store::open(&config.data.folder)?);
+        let register = Arc::new(Register::open(store.clone())?);
+        let events = Arc::new(Events::open(store)?);
+        if args.demo && register.snapshot().vehicles().is_empty() {
+            crate::register::demo::load(&register)?;
+        }
+        let gone =
+            events.prune(jiff::Timestamp::now(), config.data.keep_strangers_days, config.data.keep_events_days)?;
+        tracing::info!(cars = register.snapshot().vehicles().len(), forgotten = gone, "register open");
+        let vision = Vision::load(&config.vision)?;
+        tracing::info!("{}", vision.describe(&config.vision));
+
+        let simulated = SimulatedArm::staying_up(Duration::from_millis(2500));
+        let arm = match config.barrier.output {
+            Output::Simulated => Box::new(simulated.clone()) as Box<dyn barrier::Arm>,
+            Output::Gpio => barrier::open(&config.barrier)?,
+        };
+        let barrier = Arc::new(Barrier::start(arm, &config.barrier));
+        let arm_up: rendered::ArmUp = Arc::new(move || simulated.is_up());
+        let camera = Camera::start(&config.camera, demo::script(args.once, &register, arm_up));
+        let watcher = camera.watcher();
+        tracing::info!(camera = watcher.describe(), "camera started");
+        let camera = Arc::new(Mutex::new(camera));
+        let (viewfinder, telemetry) = (Arc::<Viewfinder>::default(), Arc::<Telemetry>::default());
+
+        let (sender, arrivals) = crossbeam_channel::bounded(QUEUE);
+        let snapshots = register.clone();
+        let lane = Lane::new(Parts {
+            frames: Box::new(CameraFrames(camera.clone())),
+            sight: Box::new(Eyes(vision)),
+            register: Box::new(move || snapshots.snapshot()),
+            button: Box::new(Press(barrier.clone())),
+            arrivals: sender,
+            viewfinder: viewfinder.clone(),
+            telemetry: telemetry.clone(),
+            rules: config.gate.clone(),
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let lane = std::thread::Builder::new().name("lane".into()).spawn(move || lane.run(&stopped))?;
+        let (journal, print, keep) = (events.clone(), args.demo, args.once);
+        let recorder = std::thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || record(&arrivals, &journal, print, keep))?;
+        let page = web::Page { watcher, barrier: barrier.clone(), register, events, viewfinder, telemetry };
+        Ok(Gate { stop, lane, recorder, barrier, camera, page: Arc::new(page) })
+    }
+
+    /// Until a signal comes, or the lane has nothing more to do.
+    async fn wait(&self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("signals cannot be caught: stop with kill -9");
+            return std::future::pending().await;
+        };
+        let mut tick = tokio::time::interval(Duration::from_millis(250));
+        let mut told_ready = false;
+        loop {
+            tokio::select! {
+                _ = term.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = tick.tick() => {
+                    if self.lane.is_finished() {
+                        return;
+                    }
+                    if !told_ready && self.page.is_ready() {
+                        told_ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]).is_ok();
+                    }
+                    // systemd restarts a gate whose lane stands still.
+                    if self.page.telemetry.lane_is_alive() {
+                        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes everything apart; gives what was recorded, if that was to be kept.
+    fn stop(self) -> Vec<Event> {
+        let begun = Instant::now();
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.stop.store(true, Ordering::Relaxed);
+        self.barrier.stop();
+        // The lane holds the sending end of the recorder's channel: when it has ended, the recorder writes the rest.
+        if self.lane.join().is_err() {
+            tracing::error!("the lane panicked");
+        }
+        let events = self.recorder.join().unwrap_or_else(|_| {
+            tracing::error!("the recorder panicked");
+            Vec::new()
+        });
+        self.camera.lock().stop();
+        tracing::info!(ms = begun.elapsed().as_millis() as u64, "stopped");
+        events
+    }
+}
+
+/// Writes arrivals down until the lane has gone.
+fn record(arrivals: &Receiver<Arrival>, events: &Events, print: bool, keep: bool) -> Vec<Event> {
+    let mut kept = Vec::new();
+    for arrival in arrivals {
+        let event = match events.append(arrival) {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::error!(%error, "an arrival could not be put on record");
+                continue;
+            }
+        };
+        if print {
+            println!("{}", web::words::line(&event));
+        } else {
+            tracing::info!(id = event.id, outcome = ?event.outcome, rule = ?event.rule, "arrival");
+        }
+        if keep {
+            kept.push(event);
+        }
+    }
+    kept
+}
+
+struct CameraFrames(Arc<Mutex<Camera>>);
+
+impl Frames for CameraFrames {
+    fn next(&mut self, frame: &mut Option<Frame>, timeout: Duration) -> bool {
+        self.0.lock().next(frame, timeout)
+    }
+
+    fn ended(&self) -> bool {
+        self.0.lock().state() == CameraState::Ended
+    }
+}
+
+struct Eyes(Vision);
+
+impl Sight for Eyes {
+    fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]> {
+        Ok(self.0.read(picture)?)
+    }
+}
+
+struct Press(Arc<Barrier>);
+
+impl Button for Press {
+    fn press(&self) -> Pulse {
+        self.0.pulse()
+    }
+}

@@ -1,0 +1,324 @@
+//! The register as a table: from and to CSV and Excel.
+//!
+//! Every bad row is reported, with its number and the reason; nothing is changed here, only told.
+
+use jiff::civil::Date;
+
+use super::{Change, Household, Vehicle, table};
+use crate::plate::Plate;
+
+/// A row that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("row {row}: {reason}")]
+pub struct RowError {
+    /// As a spreadsheet numbers it; the header is row 1.
+    pub row: usize,
+    /// What is wrong, and what was expected.
+    pub reason: String,
+}
+
+/// What a file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Import {
+    /// The changes of the good rows.
+    pub changes: Vec<Change>,
+    /// Cars among them.
+    pub vehicles: usize,
+    /// The bad rows.
+    pub errors: Vec<RowError>,
+}
+
+/// A column: its header in an export, and the other names it goes by.
+struct Column {
+    header: &'static str,
+    names: &'static [&'static str],
+}
+
+const COLUMNS: [Column; 10] = [
+    Column { header: "车牌", names: &["plate", "车牌号", "车牌号码", "号牌"] },
+    Column { header: "楼栋", names: &["building", "楼号", "栋", "幢"] },
+    Column { header: "房号", names: &["unit", "室", "房间", "单元房号"] },
+    Column { header: "户主", names: &["name", "姓名", "联系人"] },
+    Column { header: "电话", names: &["phone", "手机", "联系电话"] },
+    Column { header: "已缴(元)", names: &["paid_yuan", "paid", "已缴", "已缴（元）", "缴费", "金额"] },
+    Column { header: "免缴", names: &["exempt"] },
+    Column { header: "停用", names: &["blocked"] },
+    Column { header: "宽限至", names: &["grace_until"] },
+    Column { header: "备注", names: &["note", "remark"] },
+];
+const PLATE: usize = 0;
+const BUILDING: usize = 1;
+const UNIT: usize = 2;
+const NAME: usize = 3;
+const PHONE: usize = 4;
+const PAID: usize = 5;
+const EXEMPT: usize = 6;
+const BLOCKED: usize = 7;
+const GRACE: usize = 8;
+const NOTE: usize = 9;
+
+/// Reads a CSV or Excel file. `Err` if it is no table, or if its header lacks a column that is needed.
+pub fn import(bytes: &[u8]) -> Result<Import, String> {
+    let rows = table::read(bytes)?;
+    let mut rows = rows.into_iter().filter(|(_, cells)| cells.iter().any(|c| !c.trim().is_empty()));
+    let (_, header) = rows.next().ok_or("the file is empty")?;
+    let places = places(&header)?;
+    let mut import = Import::default();
+    let mut seen: Vec<(Plate, usize)> = Vec::new();
+    for (row, cells) in rows {
+        let cell = |column: usize| places[column].and_then(|at| cells.get(at)).map_or("", |c| c.trim());
+        match one(&cell) {
+            Ok((household, vehicle)) => match seen.iter().find(|(p, _)| *p == vehicle.plate) {
+                Some((plate, first)) => {
+                    import.errors.push(RowError { row, reason: format!("{plate} is already in row {first}") });
+                }
+                None => {
+                    seen.push((vehicle.plate, row));
+                    import.vehicles += 1;
+                    import.changes.push(Change::Household(household));
+                    import.changes.push(Change::Vehicle(vehicle));
+                }
+            },
+            Err(reasons) => import.errors.push(RowError { row, reason: reasons.join("; ") }),
+        }
+    }
+    Ok(import)
+}
+
+/// Where each column is; plate, building and unit must be there.
+fn places(header: &[String]) -> Result<[Option<usize>; 10], String> {
+    let mut places = [None; 10];
+    for (at, name) in header.iter().enumerate() {
+        let name = name.trim().to_lowercase();
+        let column = COLUMNS.iter().position(|c| c.header == name || c.names.contains(&name.as_str()));
+        let Some(column) = column.filter(|_| !name.is_empty()) else { continue };
+        if places[column].replace(at).is_some() {
+            return Err(format!("the column {} is there twice", COLUMNS[column].header));
+        }
+    }
+    for needed in [PLATE, BUILDING, UNIT] {
+        if places[needed].is_none() {
+            let Column { header, names } = &COLUMNS[needed];
+            return Err(format!("the first row has no column {header} ({})", names.join(", ")));
+        }
+    }
+    Ok(places)
+}
+
+/// One row, or everything that is wrong with it.
+fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<(Household, Vehicle), Vec<String>> {
+    let mut wrong = Vec::new();
+    let plate = keep(cell(PLATE).parse::<Plate>().map_err(|e| e.to_string()), &mut wrong);
+    let building = keep(building(cell(BUILDING)), &mut wrong);
+    let unit = keep(unit(cell(UNIT)), &mut wrong);
+    let paid = keep(parse_fen(cell(PAID)), &mut wrong);
+    let exempt = keep(yes_or_no(cell(EXEMPT), COLUMNS[EXEMPT].header), &mut wrong);
+    let blocked = keep(yes_or_no(cell(BLOCKED), COLUMNS[BLOCKED].header), &mut wrong);
+    let grace = keep(date(cell(GRACE)), &mut wrong);
+    let (Some(plate), Some(building), Some(unit), Some(paid_fen), Some(exempt), Some(blocked), Some(grace_until)) =
+        (plate, building, unit, paid, exempt, blocked, grace)
+    else {
+        return Err(wrong);
+    };
+    let phone = Some(cell(PHONE)).filter(|p| !p.is_empty()).map(str::to_owned);
+    let household = Household { building, unit, name: cell(NAME).to_owned(), phone };
+    let note = cell(NOTE).to_owned();
+    let vehicle = Vehicle { plate, household: household.key(), paid_fen, exempt, blocked, grace_until, note };
+    Ok((household, vehicle))
+}
+
+/// The value, or its error put with the others.
+fn keep<T>(result: Result<T, String>, wrong: &mut Vec<String>) -> Option<T> {
+    result.map_err(|reason| wrong.push(reason)).ok()
+}
+
+/// `2`, `2号楼`, `2栋`, `２幢`.
+fn building(text: &str) -> Result<u16, String> {
+    let narrow = narrow(text);
+    let digits = narrow.trim_end_matches(['号', '楼', '栋', '幢', '座', '#']);
+    match digits.trim().parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err(format!("building '{text}': a number from 1 is expected")),
+    }
+}
+
+/// A flat, such as `301`, `301室`, `1-301`.
+fn unit(text: &str) -> Result<String, String> {
+    let unit = narrow(text).trim_end_matches(['室', '号']).trim().to_owned();
+    let fits = !unit.is_empty() && unit.chars().count() <= 16 && !unit.chars().any(char::is_control);
+    if fits { Ok(unit) } else { Err(format!("unit '{text}': a flat's number is expected, such as 301")) }
+}
+
+/// Yuan with at most two decimals, as whole fen: `100`, `100.00`, `¥100`, `100元`, `1,000`, full-width digits.
+/// Never through floating point.
+pub fn parse_fen(text: &str) -> Result<u64, String> {
+    let wrong = || format!("paid '{text}': an amount in yuan is expected, such as 100 or 99.50");
+    let narrow = narrow(text).replace(',', "");
+    let bare = narrow.trim_start_matches(['¥', '￥']).trim_end_matches('元').trim();
+    if bare.is_empty() {
+        return if text.trim().is_empty() { Ok(0) } else { Err(wrong()) };
+    }
+    let (yuan, fen) = bare.split_once('.').unwrap_or((bare, ""));
+    let digits = |t: &str| t.chars().all(|c| c.is_ascii_digit());
+    if yuan.is_empty() || yuan.len() > 9 || fen.len() > 2 || !digits(yuan) || !digits(fen) {
+        return Err(wrong());
+    }
+    let yuan: u64 = yuan.parse().map_err(|_| wrong())?;
+    let fen: u64 = format!("{fen:0<2}").parse().map_err(|_| wrong())?;
+    Ok(yuan * 100 + fen)
+}
+
+/// Fen as yuan: `100`, `99.50`.
+pub fn yuan(fen: u64) -> String {
+    if fen % 100 == 0 { (fen / 100).to_string() } else { format!("{}.{:02}", fen / 100, fen % 100) }
+}
+
+fn yes_or_no(text: &str, column: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "" | "否" | "no" | "n" | "0" | "false" => Ok(false),
+        "是" | "yes" | "y" | "1" | "true" | "√" | "✓" => Ok(true),
+        _ => Err(format!("{column} '{text}': 是 or 否 is expected")),
+    }
+}
+
+fn date(text: &str) -> Result<Option<Date>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || format!("date '{text}': a day such as 2026-12-31 is expected");
+    let plain = narrow(text).replace(['/', '.', '年', '月'], "-").replace('日', "");
+    let parts: Vec<&str> = plain.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return Err(wrong()) };
+    let number = |t: &str| t.trim().parse::<i16>().map_err(|_| wrong());
+    let narrow8 = |v: i16| i8::try_from(v).map_err(|_| wrong());
+    Date::new(number(year)?, narrow8(number(month)?)?, narrow8(number(day)?)?).map(Some).map_err(|_| wrong())
+}
+
+/// Full-width digits and signs as ASCII.
+fn narrow(text: &str) -> String {
+    let fold = |c: char| match c {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
+        '\u{3000}' => ' ',
+        _ => c,
+    };
+    text.chars().map(fold).collect::<String>().trim().to_owned()
+}
+
+/// The register as rows, the header first, in the order of household and plate.
+pub fn export(households: &[Household], vehicles: &[Vehicle]) -> Vec<Vec<String>> {
+    let mut sorted: Vec<(Option<&Household>, &Vehicle)> =
+        vehicles.iter().map(|v| (households.iter().find(|h| h.key() == v.household), v)).collect();
+    sorted.sort_by_key(|(h, v)| (h.map(|h| (h.building, h.unit.clone())), v.plate));
+    let said = |b: bool| if b { "是".to_owned() } else { String::new() };
+    let row = |(household, v): (Option<&Household>, &Vehicle)| {
+        let (building, unit) = v.household.split_once('-').unwrap_or(("", &v.household));
+        vec![
+            v.plate.to_string(),
+            building.to_owned(),
+            unit.to_owned(),
+            household.map(|h| h.name.clone()).unwrap_or_default(),
+            household.and_then(|h| h.phone.clone()).unwrap_or_default(),
+            yuan(v.paid_fen),
+            said(v.exempt),
+            said(v.blocked),
+            v.grace_until.map(|d| d.to_string()).unwrap_or_default(),
+            v.note.clone(),
+        ]
+    };
+    let header = COLUMNS.iter().map(|c| c.header.to_owned()).collect();
+    std::iter::once(header).chain(sorted.into_iter().map(row)).collect()
+}
+
+/// The rows as CSV that Excel opens.
+pub fn to_csv(rows: &[Vec<String>]) -> Vec<u8> {
+    table::write_csv(rows)
+}
+
+/// The rows as an Excel workbook.
+pub fn to_xlsx(rows: &[Vec<String>]) -> Result<Vec<u8>, String> {
+    table::write_xlsx(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_demo_compound_goes_out_and_comes_back() {
+        let (households, vehicles) = super::super::demo::compound();
+        let rows = export(&households, &vehicles);
+        for bytes in [to_csv(&rows), to_xlsx(&rows).unwrap()] {
+            let back = import(&bytes).unwrap();
+            assert_eq!((back.vehicles, back.errors.len()), (103, 0));
+            for vehicle in &vehicles {
+                assert!(back.changes.contains(&Change::Vehicle(vehicle.clone())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_bad_row_is_reported_with_everything_that_is_wrong() {
+        let csv =
+            "plate,building,unit,paid\n苏F12345,1,301,100\n苏F1234,0,301,100\n苏I12345,1,,1e3\n\n苏f·12345,2,101,\n";
+        let import = import(csv.as_bytes()).unwrap();
+        assert_eq!(import.vehicles, 1);
+        let told: Vec<String> = import.errors.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("row 3: ") && told[0].contains("too short") && told[0].contains("building '0'"));
+        assert!(told[1].starts_with("row 4: ") && told[1].contains("letter I") && told[1].contains("paid '1e3'"));
+        assert!(told[2].starts_with("row 6: ") && told[2].contains("already in row 2"));
+        assert_eq!(told.len(), 3);
+    }
+
+    #[test]
+    fn a_header_without_plates_is_refused() {
+        assert!(super::import(b"name,building,unit\nx,1,2\n").unwrap_err().contains("车牌"));
+        assert!(super::import(b"").unwrap_err().contains("empty"));
+        assert!(super::import("车牌,plate,楼栋,房号\n".as_bytes()).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn money_is_exact() {
+        for (text, fen) in [
+            ("100", 10_000),
+            ("100.00", 10_000),
+            ("¥100", 10_000),
+            ("100元", 10_000),
+            ("１００", 10_000),
+            ("99.5", 9_950),
+            ("0.07", 7),
+            ("1,000", 100_000),
+            ("", 0),
+        ] {
+            assert_eq!(parse_fen(text), Ok(fen), "{text}");
+        }
+        for text in ["-1", "1.234", "ten", "1e3", "¥", "99999999999"] {
+            assert!(parse_fen(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_are_read_as_people_write_them() {
+        for text in ["2026-12-31", "2026/12/31", "2026.12.31", "2026年12月31日"] {
+            assert_eq!(date(text), Ok(Some(jiff::civil::date(2026, 12, 31))), "{text}");
+        }
+        assert!(date("31.12.2026").is_err() && date("2026-02-30").is_err() && date("tomorrow").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_taken_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = import(&bytes);
+        }
+
+        #[test]
+        fn any_cells_are_taken_or_reported(a in "\\PC{0,12}", b in "\\PC{0,6}", c in "\\PC{0,6}", d in "\\PC{0,8}") {
+            let rows = vec![
+                ["plate", "building", "unit", "paid"].map(String::from).to_vec(),
+                vec![a, b, c, d],
+            ];
+            let import = import(&to_csv(&rows)).unwrap();
+            prop_assert!(import.vehicles + import.errors.len() <= 1);
+        }
+    }
+}

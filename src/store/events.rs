@@ -1,0 +1,224 @@
+//! The journal of arrivals: a record in sled, the picture in a file beside it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Store, StoreError, Tree, decode, encode};
+use crate::gate::event::{Arrival, Event, Rule};
+use crate::picture::Picture;
+
+/// The journal.
+pub struct Events {
+    store: Arc<Store>,
+    tree: Tree,
+    next: AtomicU64,
+}
+
+/// The longest side of a stored picture, pixels, and its JPEG quality.
+const LONGEST: usize = 1280;
+const QUALITY: u8 = 82;
+
+impl Events {
+    /// Opens the journal.
+    pub fn open(store: Arc<Store>) -> Result<Events, StoreError> {
+        let tree = store.tree("events")?;
+        let last = tree.inner.last()?.and_then(|(key, _)| key.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
+        Ok(Events { store, tree, next: AtomicU64::new(last + 1) })
+    }
+
+    /// Puts an arrival on record: the picture first, then the event. When this returns both are on the disk.
+    /// A picture that cannot be written (a full disk) does not keep the event from being recorded.
+    pub fn append(&self, arrival: Arrival) -> Result<Event, StoreError> {
+        let Arrival { mut event, picture } = arrival;
+        event.id = self.next.fetch_add(1, Ordering::Relaxed);
+        match self.keep_picture(&event, &picture) {
+            Ok(name) => event.picture = Some(name),
+            Err(error) => tracing::error!(%error, "the picture of an arrival could not be kept"),
+        }
+        self.put(&event)?;
+        self.store.commit()?;
+        Ok(event)
+    }
+
+    /// Writes an event as it is, with its number; not yet on the disk.
+    pub(super) fn put(&self, event: &Event) -> Result<(), StoreError> {
+        self.tree.inner.insert(event.id.to_be_bytes(), encode(event))?;
+        Ok(())
+    }
+
+    /// The newest events before the number `before` (or all), newest first. Damaged ones are passed over.
+    pub fn newest(&self, count: usize, before: Option<u64>) -> Result<Vec<Event>, StoreError> {
+        let upper = before.unwrap_or(u64::MAX).to_be_bytes();
+        let mut out = Vec::new();
+        for item in self.tree.inner.range(..upper).rev() {
+            if out.len() == count {
+                break;
+            }
+            match decode(&item?.1) {
+                Ok(event) => out.push(event),
+                Err(problem) => tracing::error!(problem, "an event is damaged"),
+            }
+        }
+        Ok(out)
+    }
+
+    /// One event.
+    pub fn get(&self, id: u64) -> Result<Option<Event>, StoreError> {
+        self.tree.get(&id.to_be_bytes())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.tree.inner.len()
+    }
+
+    /// The file of an event's picture. The name in the record is ours: `YYYY-MM-DD/NUMBER.jpg`; anything else is none.
+    pub fn picture_path(&self, event: &Event) -> Option<PathBuf> {
+        let name = event.picture.as_deref()?;
+        let ours = name.len() < 40 && name.chars().all(|c| c.is_ascii_digit() || "-/.jpg".contains(c));
+        (ours && !name.contains("..") && !name.starts_with('/')).then(|| self.pictures().join(name))
+    }
+
+    /// Deletes what has been kept long enough: strangers' arrivals after `strangers_days`, all others after
+    /// `events_days`. Gives how many went.
+    pub fn prune(&self, now: Timestamp, strangers_days: u32, events_days: u32) -> Result<usize, StoreError> {
+        let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
+        let (strangers, all) = (before(strangers_days), before(events_days));
+        let mut gone = 0;
+        for item in self.tree.inner.iter() {
+            let (key, value) = item?;
+            let Ok(event) = decode::<Event>(&value) else { continue };
+            let unknown = event.vehicle.is_none() || matches!(event.rule, Rule::NearMiss | Rule::Stranger);
+            if event.at < if unknown { strangers } else { all } {
+                if let Some(path) = self.picture_path(&event) {
+                    // Already gone is as good.
+                    let _ = std::fs::remove_file(path);
+                }
+                self.tree.inner.remove(key)?;
+                gone += 1;
+            }
+        }
+        if gone > 0 {
+            self.store.commit()?;
+        }
+        Ok(gone)
+    }
+
+    fn pictures(&self) -> PathBuf {
+        self.store.folder().join("pictures")
+    }
+
+    fn keep_picture(&self, event: &Event, picture: &Picture) -> Result<String, StoreError> {
+        let jpeg = picture
+            .shrunk_to(LONGEST)
+            .to_jpeg(QUALITY)
+            .map_err(|e| StoreError::Archive { path: self.pictures(), problem: e.to_string() })?;
+        let day = event.at.to_zoned(jiff::tz::TimeZone::system()).date();
+        let name = format!("{day}/{:08}.jpg", event.id);
+        write_whole(&self.pictures().join(&name), &jpeg)?;
+        Ok(name)
+    }
+}
+
+/// Writes a file so that it is there whole or not at all, and on the disk when this returns.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let part = path.with_extension("part");
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        std::fs::rename(&part, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| {
+        let _ = std::fs::remove_file(&part);
+        StoreError::disk(path, error)
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::gate::event::Outcome;
+    use crate::picture::Quad;
+
+    pub(crate) fn arrival(at: Timestamp, rule: Rule) -> Arrival {
+        let event = Event {
+            id: 0,
+            at,
+            gate: "gate".into(),
+            outcome: Outcome::Refused,
+            rule,
+            plate: "苏F12345".parse().ok(),
+            text: "苏F12345".into(),
+            kind: None,
+            slots: Vec::new(),
+            vehicle: None,
+            posterior: 0.5,
+            frames: 3,
+            quad: Quad::default(),
+            pulse: None,
+            picture: None,
+        };
+        Arrival { event, picture: Picture::filled(1920, 1080, [50, 90, 130]) }
+    }
+
+    #[test]
+    fn arrivals_are_numbered_and_found_again_after_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..2u64 {
+            let events = Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+            for n in 1..=3 {
+                let event = events.append(arrival(Timestamp::now(), Rule::Stranger)).unwrap();
+                assert_eq!(event.id, 3 * round + n);
+                let picture = std::fs::read(events.picture_path(&event).unwrap()).unwrap();
+                assert_eq!(Picture::decode(&picture).unwrap().width, 1280);
+            }
+        }
+        let events = Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        let ids = |events: Vec<Event>| events.iter().map(|e| e.id).collect::<Vec<_>>();
+        assert_eq!(ids(events.newest(4, None).unwrap()), [6, 5, 4, 3]);
+        assert_eq!(ids(events.newest(9, Some(3)).unwrap()), [2, 1]);
+        assert!(events.get(99).unwrap().is_none());
+    }
+
+    #[test]
+    fn strangers_are_forgotten_sooner_with_their_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        let now = Timestamp::now();
+        let old = now - SignedDuration::from_hours(24 * 40);
+        let stranger = events.append(arrival(old, Rule::Stranger)).unwrap();
+        events.append(arrival(now, Rule::Stranger)).unwrap();
+        assert_eq!(events.prune(now, 30, 365).unwrap(), 1);
+        assert!(!events.picture_path(&stranger).unwrap().exists());
+        assert_eq!(events.count(), 1);
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_kept_does_not_lose_the_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        std::fs::write(folder.path().join("pictures"), "in the way").unwrap();
+        let event = events.append(arrival(Timestamp::now(), Rule::Stranger)).unwrap();
+        assert!(event.picture.is_none() && events.get(event.id).unwrap().is_some());
+    }
+
+    #[test]
+    fn names_from_a_record_never_lead_out_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        let mut event = arrival(Timestamp::now(), Rule::Stranger).event;
+        for name in ["../../etc/passwd", "/etc/passwd", "2026-01-01/../../x.jpg"] {
+            event.picture = Some(name.into());
+            assert!(events.picture_path(&event).is_none(), "{name}");
+        }
+    }
+}

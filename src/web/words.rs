@@ -1,0 +1,64 @@
+//! Outcomes and rules in words, for the page and for a terminal.
+
+use crate::gate::event::{Event, Outcome, PulseReport, Rule};
+
+/// What happened, in one English word.
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Opened => "opened",
+        Outcome::Refused => "refused",
+        Outcome::Failed => "FAILED",
+    }
+}
+
+/// Why, in a few English words.
+pub fn rule(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Paid => "registered and paid",
+        Rule::Exempt => "registered, need not pay",
+        Rule::Grace => "registered, in its days of grace",
+        Rule::UnpaidOpen => "registered, not paid, let in all the same",
+        Rule::Unpaid => "registered, not paid",
+        Rule::Blocked => "blocked by the stewards",
+        Rule::Service => "fire, rescue or police",
+        Rule::Stranger => "a stranger",
+        Rule::NearMiss => "nearly a registered plate, but not it",
+        Rule::Unreadable => "could not be read well enough",
+        Rule::Stale => "the pictures came too late",
+    }
+}
+
+/// Why, in a few Chinese words.
+pub fn rule_zh(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Paid => "已登记，已缴费",
+        Rule::Exempt => "已登记，免缴",
+        Rule::Grace => "已登记，宽限期内",
+        Rule::UnpaidOpen => "已登记未缴费，按约定放行",
+        Rule::Unpaid => "已登记，未缴费",
+        Rule::Blocked => "管家已停用",
+        Rule::Service => "消防、救援或警车",
+        Rule::Stranger => "未登记车辆",
+        Rule::NearMiss => "与登记车牌只差一位，不是同一辆",
+        Rule::Unreadable => "车牌看不清",
+        Rule::Stale => "画面延迟过大",
+    }
+}
+
+/// One line for a terminal.
+pub fn line(event: &Event) -> String {
+    let time = event.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
+    let plate = event.plate.map_or_else(|| event.text.clone(), |p| p.to_string());
+    let household = match &event.vehicle {
+        Some(v) if Some(v.plate) == event.plate => format!(" of {}", v.household),
+        Some(v) => format!(" (near {} of {})", v.plate, v.household),
+        None => String::new(),
+    };
+    let pulse = match &event.pulse {
+        Some(PulseReport::Pressed { after_ms }) => format!(", relay {after_ms:.0} ms after the frame"),
+        Some(PulseReport::JustPressed) => ", the relay had just been pressed".into(),
+        Some(PulseReport::Failed { reason }) => format!(", {reason}"),
+        None => String::new(),
+    };
+    format!("{time} {:8} {plate}{household}: {}{pulse}", outcome(event.outcome), rule(event.rule))
+}
