@@ -94,7 +94,11 @@ fn start_tracing() {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("PLATEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,plategate=info"));
     // A second call, in a test, finds one there already.
-    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .try_init();
 }
 
 /// Everything that runs.
@@ -121,7 +125,7 @@ impl Gate {
         let vision = Vision::load(&config.vision)?;
         tracing::info!("{}", vision.describe(&config.vision));
 
-        let simulated = SimulatedArm::staying_up(Duration::from_millis(2500));
+        let simulated = SimulatedArm::staying_up(Duration::from_secs(6));
         let arm = match config.barrier.output {
             Output::Simulated => Box::new(simulated.clone()) as Box<dyn barrier::Arm>,
             Output::Gpio => barrier::open(&config.barrier)?,
