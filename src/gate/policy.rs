@@ -134,16 +134,18 @@ mod tests {
     fn each_standing_has_its_rule() {
         let rules = config::Gate::default();
         let today = jiff::civil::date(2026, 11, 24);
-        let cases: [(&dyn Fn(&mut Vehicle), Verdict); 6] = [
-            (&|_| (), Verdict::Open(Rule::Paid)),
-            (&|v| v.paid_fen = 9_999, Verdict::Refuse(Rule::Unpaid)),
-            (&|v| (v.paid_fen, v.exempt) = (0, true), Verdict::Open(Rule::Exempt)),
-            (&|v| (v.paid_fen, v.grace_until) = (0, Some(today)), Verdict::Open(Rule::Grace)),
-            (&|v| (v.paid_fen, v.grace_until) = (0, today.yesterday().ok()), Verdict::Refuse(Rule::Unpaid)),
-            (&|v| v.blocked = true, Verdict::Refuse(Rule::Blocked)),
+        let cases = [
+            (vehicle("苏F12345", |_| ()), Verdict::Open(Rule::Paid)),
+            (vehicle("苏F12345", |v| v.paid_fen = 9_999), Verdict::Refuse(Rule::Unpaid)),
+            (vehicle("苏F12345", |v| (v.paid_fen, v.exempt) = (0, true)), Verdict::Open(Rule::Exempt)),
+            (vehicle("苏F12345", |v| (v.paid_fen, v.grace_until) = (0, Some(today))), Verdict::Open(Rule::Grace)),
+            (
+                vehicle("苏F12345", |v| (v.paid_fen, v.grace_until) = (0, today.yesterday().ok())),
+                Verdict::Refuse(Rule::Unpaid),
+            ),
+            (vehicle("苏F12345", |v| v.blocked = true), Verdict::Refuse(Rule::Blocked)),
         ];
-        for (change, want) in cases {
-            let vehicle = vehicle("苏F12345", change);
+        for (vehicle, want) in cases {
             assert_eq!(verdict(&found(&vehicle, 1e6, 1e4), 3, &rules), want);
         }
     }

@@ -170,7 +170,7 @@ pub fn parse_fen(text: &str) -> Result<u64, String> {
 
 /// Fen as yuan: `100`, `99.50`.
 pub fn yuan(fen: u64) -> String {
-    if fen % 100 == 0 { (fen / 100).to_string() } else { format!("{}.{:02}", fen / 100, fen % 100) }
+    if fen.is_multiple_of(100) { (fen / 100).to_string() } else { format!("{}.{:02}", fen / 100, fen % 100) }
 }
 
 fn yes_or_no(text: &str, column: &str) -> Result<bool, String> {

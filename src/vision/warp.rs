@@ -40,7 +40,7 @@ fn solve(a: &mut [[f64; 9]; 8]) -> Option<[f64; 8]> {
     for i in 0..8 {
         let pivot = (i..8).max_by(|&r, &s| a[r][i].abs().total_cmp(&a[s][i].abs()))?;
         a.swap(i, pivot);
-        if !(a[i][i].abs() > 1e-10) {
+        if a[i][i].abs() <= 1e-10 || a[i][i].is_nan() {
             return None;
         }
         let row = a[i];

@@ -1,0 +1,118 @@
+//! The whole gate as a process: frames in, a press out, a clean stop, and nothing acknowledged lost.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Gate {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Gate {
+    fn start(data: &Path) -> Gate {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
+            .args(["run", "--demo", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let address = first.rsplit_once("http://").unwrap().1.parse().unwrap();
+        // The rest is read, so that the gate never writes into a closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Gate { child, address }
+    }
+
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(format!("http://{}{path}", self.address)).call().ok()?;
+        let body = answer.body_mut().read_to_vec().ok()?;
+        Some((answer.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    fn json(&self, path: &str) -> serde_json::Value {
+        serde_json::from_str(&self.get(path).unwrap().1).unwrap()
+    }
+
+    /// Asks until the answer pleases.
+    fn wait_for(&self, what: &str, path: &str, pleases: impl Fn(u16, &str) -> bool) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(90) {
+            if self.get(path).is_some_and(|(status, body)| pleases(status, &body)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        panic!("{what} did not come: {:?}", self.get("/api/v1/status"));
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_car_is_let_in_it_is_on_record_and_the_gate_stops_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut gate = Gate::start(&data);
+    gate.wait_for("the first frame", "/readyz", |status, _| status == 200);
+    gate.wait_for("the first arrival", "/api/v1/events", |_, body| body.contains("\"opened\""));
+    let event = gate.json("/api/v1/events")[0].clone();
+    assert_eq!((event["plate"].as_str(), event["rule"].as_str()), (Some("苏F8K291"), Some("paid")), "{event}");
+    assert!(event["pulse"]["pressed"]["after_ms"].as_f64().unwrap() > 0.0);
+    assert!(gate.json("/api/v1/status")["barrier"]["presses"].as_u64().unwrap() >= 1);
+    let (status, metrics) = gate.get("/metrics").unwrap();
+    assert!(status == 200 && metrics.contains("plategate_frames_total") && !metrics.contains("8K291"), "{metrics}");
+    assert_eq!(gate.get("/api/v1/events/999999").unwrap().0, 404);
+    let page = gate.get("/").unwrap().1;
+    assert!(page.contains("来车记录") && !page.contains("http://") && !page.contains("https://"));
+
+    // A second one on the same folder is told so, and the first goes on.
+    let second =
+        Command::new(env!("CARGO_BIN_EXE_plategate")).args(["plates", "--data"]).arg(&data).arg("list").output();
+    let told = String::from_utf8(second.unwrap().stderr).unwrap();
+    assert!(told.contains(&format!("process {}", gate.child.id())), "{told}");
+
+    gate.signal("-TERM");
+    let begun = Instant::now();
+    let status = gate.child.wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "stopping took {:?}", begun.elapsed());
+
+    // What was on record before is on record now, with its picture.
+    let again = Gate::start(&data);
+    let (_, body) = again.get("/api/v1/events/1").unwrap();
+    assert!(body.contains("苏F8K291"), "{body}");
+    assert_eq!(again.get("/api/v1/events/1/picture").unwrap().0, 200);
+}
+
+#[test]
+fn kill_9_loses_no_recorded_arrival() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut gate = Gate::start(&data);
+    gate.wait_for("the first arrival", "/api/v1/events", |_, body| body.contains("苏F8K291"));
+    let seen = gate.json("/api/v1/status")["events"].as_u64().unwrap();
+    gate.signal("-KILL");
+    gate.child.wait().unwrap();
+    // As after a power cut in the middle of a snapshot.
+    std::fs::write(data.join("register.sled/snap.00000000000FFFFF.generating"), "torn").unwrap();
+    let again = Gate::start(&data);
+    let status = again.json("/api/v1/status");
+    assert!(status["events"].as_u64().unwrap() >= seen, "{status}");
+    assert_eq!(status["register"]["vehicles"], 103);
+    assert!(data.join("set-aside").is_dir());
+}
