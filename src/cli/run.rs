@@ -170,7 +170,8 @@ impl Gate {
             return std::future::pending().await;
         };
         let mut tick = tokio::time::interval(Duration::from_millis(250));
-        let mut told_ready = false;
+        // The gate serves its page from here on, with or without a camera; /readyz tells whether frames come.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         loop {
             tokio::select! {
                 _ = term.recv() => return,
@@ -178,9 +179,6 @@ impl Gate {
                 _ = tick.tick() => {
                     if self.lane.is_finished() {
                         return;
-                    }
-                    if !told_ready && self.page.is_ready() {
-                        told_ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]).is_ok();
                     }
                     // systemd restarts a gate whose lane stands still.
                     if self.page.telemetry.lane_is_alive() {
