@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Follow it in this order: [`camera`] → [`vision`] → [`gate`] → [`barrier`], with [`register`] read by the gate's match
-//! and [`store`] written after the pulse. `gate::lane` calls every stage, in order, in one function: start reading there.
+//! and [`store`] written after the pulse. [`gate::lane`] calls every stage, in order, in one function: start reading there.
 //!
 //! Rules of this corridor: only the newest frame is worth reading; a decision carries its frame's capture time; the
 //! corridor never waits for a disk, a page or a network; the barrier is only ever asked to open; every pulse and every
