@@ -75,13 +75,22 @@ pub struct Lane {
     roster: Roster,
     snapshot: Arc<Snapshot>,
     cars: Vec<Car>,
-    recent: Vec<(Plate, Instant)>,
+    recent: Vec<Recent>,
     gone: Vec<Track>,
+}
+
+/// A plate that was decided about, for as long as it may still be the same arrival.
+struct Recent {
+    plate: Plate,
+    outcome: Outcome,
+    seen: Instant,
 }
 
 /// What the lane remembers of one track.
 struct Car {
     track: u64,
+    /// What it was recorded as.
+    plate: Option<Plate>,
     /// Put on record, and how.
     recorded: Option<Outcome>,
     /// The best look at it so far, for the record of a car that left without being let in.
@@ -175,10 +184,13 @@ impl Lane {
         let car = match self.cars.iter().position(|c| c.track == track.id) {
             Some(i) => i,
             None => {
-                self.cars.push(Car { track: track.id, recorded: None, best: None });
+                self.cars.push(Car { track: track.id, plate: None, recorded: None, best: None });
                 self.cars.len() - 1
             }
         };
+        if let (Some(plate), Some(outcome)) = (self.cars[car].plate, self.cars[car].recorded) {
+            remember(&mut self.recent, plate, outcome);
+        }
         if self.cars[car].recorded == Some(Outcome::Opened) {
             return;
         }
@@ -211,9 +223,21 @@ impl Lane {
             Verdict::Wait(rule) => {
                 if best_now || self.cars[car].best.is_none() {
                     let event = Event { outcome: Outcome::Refused, rule, ..event() };
-                    self.cars[car].best = Some((event, frame.picture.clone()));
+                    self.keep_best(car, event, &frame.picture);
                 }
             }
+        }
+    }
+
+    /// Keeps the best look at a car so far, in memory that is used again.
+    fn keep_best(&mut self, car: usize, event: Event, picture: &Picture) {
+        match &mut self.cars[car].best {
+            Some((kept, copy)) => {
+                *kept = event;
+                (copy.width, copy.height) = (picture.width, picture.height);
+                copy.bgr.clone_from(&picture.bgr);
+            }
+            none => *none = Some((event, picture.clone())),
         }
     }
 
@@ -223,6 +247,11 @@ impl Lane {
             self.parts.telemetry.stale();
             (event.outcome, event.rule) = (Outcome::Refused, Rule::Stale);
             self.cars[car].best = Some((event, frame.picture.clone()));
+            return;
+        }
+        // A parked car whose track breaks must not hold the gate open all night.
+        if event.plate.is_some_and(|plate| self.is_repeat(plate, Outcome::Opened)) {
+            (self.cars[car].recorded, self.cars[car].plate) = (Some(Outcome::Opened), event.plate);
             return;
         }
         event.rule = rule;
@@ -245,10 +274,14 @@ impl Lane {
 
     /// Hands an arrival on to be written down; never waits.
     fn record(&mut self, car: usize, event: Event, picture: Picture) {
-        self.cars[car].recorded = Some(event.outcome);
+        (self.cars[car].recorded, self.cars[car].plate) = (Some(event.outcome), event.plate);
         self.cars[car].best = None;
-        if self.is_repeat(&event) {
-            return;
+        if let Some(plate) = event.plate {
+            let repeat = event.outcome == Outcome::Refused && self.is_repeat(plate, Outcome::Refused);
+            remember(&mut self.recent, plate, event.outcome);
+            if repeat {
+                return;
+            }
         }
         self.parts.telemetry.decided(event.outcome, event.rule);
         match self.parts.arrivals.try_send(Arrival { event, picture }) {
@@ -260,16 +293,14 @@ impl Lane {
         }
     }
 
-    /// Was this plate refused a moment ago? A car that stands at the gate is one arrival, however often its track breaks.
-    fn is_repeat(&mut self, event: &Event) -> bool {
-        let Some(plate) = event.plate else { return false };
-        let (now, keep) = (Instant::now(), Duration::from_secs(self.parts.rules.repeat_after_s));
-        self.recent.retain(|(_, at)| now.saturating_duration_since(*at) < keep);
-        let seen = self.recent.iter().any(|(p, _)| *p == plate);
-        if !seen {
-            self.recent.push((plate, now));
-        }
-        seen && event.outcome == Outcome::Refused
+    /// Had this plate this outcome a moment ago? A car that stays at the gate is one arrival, however often its track
+    /// breaks: the time counts from when it was last seen.
+    fn is_repeat(&mut self, plate: Plate, outcome: Outcome) -> bool {
+        let keep = Duration::from_secs(self.parts.rules.repeat_after_s);
+        self.recent.retain(|r| r.seen.elapsed() < keep);
+        // One that was let in and is then read less well is no refusal.
+        let same = |o: Outcome| o == outcome || (outcome == Outcome::Refused && o == Outcome::Opened);
+        self.recent.iter().any(|r| r.plate == plate && same(r.outcome))
     }
 
     /// Puts cars on record that left undecided.
@@ -319,6 +350,14 @@ impl Lane {
             pulse: None,
             picture: None,
         }
+    }
+}
+
+fn remember(recent: &mut Vec<Recent>, plate: Plate, outcome: Outcome) {
+    let seen = Instant::now();
+    match recent.iter_mut().find(|r| r.plate == plate) {
+        Some(known) => (known.outcome, known.seen) = (outcome, seen),
+        None => recent.push(Recent { plate, outcome, seen }),
     }
 }
 

@@ -144,6 +144,23 @@ fn unpaid_strangers_and_near_misses_stay_out_with_their_reason() {
 }
 
 #[test]
+fn a_parked_car_whose_track_breaks_is_still_one_arrival() {
+    for (text, pressed) in [("苏F12345", 1), ("苏F8K291", 0), ("皖A9Z88M", 0)] {
+        let mut stand = stand(car(text, 12), Duration::ZERO, false, 16);
+        for _ in 0..3 {
+            for _ in 0..4 {
+                stand.lane.step(Duration::ZERO);
+            }
+            // Longer than a track lives without being seen.
+            std::thread::sleep(Duration::from_millis(1000));
+        }
+        stand.steps = 0;
+        let (presses, arrivals) = stand.run();
+        assert_eq!((presses, arrivals.len()), (pressed, 1), "{text}: {arrivals:?}");
+    }
+}
+
+#[test]
 fn old_frames_never_open() {
     let (pressed, arrivals) = stand(car("苏F12345", 10), Duration::from_secs(2), false, 16).run();
     assert_eq!(pressed, 0);

@@ -58,7 +58,7 @@ pub enum StoreError {
     },
     /// sled failed while running.
     #[error("the store failed: {0}")]
-    Sled(#[from] sled::Error),
+    Sled(sled::Error),
     /// A record does not come out as it went in.
     #[error("the record {key} of {tree} is damaged: {problem}")]
     Record {
@@ -79,11 +79,20 @@ pub enum StoreError {
     },
 }
 
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> StoreError {
+        match error {
+            sled::Error::Io(error) => StoreError::disk(Path::new("the register"), error),
+            other => StoreError::Sled(other),
+        }
+    }
+}
+
 impl StoreError {
     pub(crate) fn disk(path: &Path, error: std::io::Error) -> StoreError {
         let advice = match error.kind() {
             std::io::ErrorKind::PermissionDenied => ": let the user that runs plategate write there",
-            std::io::ErrorKind::StorageFull => ": the disk is full, nothing was changed",
+            std::io::ErrorKind::StorageFull => ": the disk is full: make room and try again",
             std::io::ErrorKind::ReadOnlyFilesystem => ": the disk can only be read",
             _ => "",
         };
