@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::barrier;
-use crate::camera::{Camera, CameraState, rendered};
+use crate::camera::{Camera, CameraState, Source, rendered};
 use crate::config::{Config, Output};
 use crate::picture::Picture;
 use crate::store::{Store, StoreError};
@@ -104,6 +104,9 @@ fn reading(config: &Config) -> Found {
 }
 
 fn camera(config: &Config) -> Found {
+    if config.camera.source == Source::Rendered {
+        return Ok((Status::Warning, "rendered: a painted lane, no camera (set camera.source)".into()));
+    }
     let mut camera = Camera::start(&config.camera, rendered::Script::empty());
     let wait = Duration::from_millis(config.camera.open_timeout_ms + config.camera.read_timeout_ms + 3000);
     let begun = std::time::Instant::now();
