@@ -22,7 +22,7 @@ test:
 lint:
 	@scripts/setup lint
 	@. scripts/environment && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
-	@. scripts/environment && "$$PLATEGATE_TOOLS/bin/cargo-deny" --offline check bans sources licenses
+	@. scripts/environment && "$$PLATEGATE_TOOLS/bin/cargo-deny" check bans sources licenses
 
 # From photographs (PLATEGATE_PHOTOS) to the three ONNX files; hours on two cores, and it goes on where it stopped.
 models:
