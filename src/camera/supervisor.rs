@@ -35,6 +35,7 @@ pub(super) fn start(mailbox: Mailbox, open: Opener, limits: Limits) -> JoinHandl
 fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
     let alive = Arc::new(AtomicUsize::new(0));
     let mut pause = FIRST_PAUSE;
+    let mut told = String::new();
     loop {
         if alive.load(Ordering::Acquire) < MOST_STUCK {
             let begun = Instant::now();
@@ -44,8 +45,12 @@ fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
                 Outcome::Stopped => return,
                 Outcome::Ended => return mailbox.ended(),
                 Outcome::Lost(reason) => {
-                    tracing::warn!(reason, "camera lost");
                     mailbox.lost(&reason);
+                    // Once for each reason: a camera that is away all night must not fill the log.
+                    if reason != told {
+                        tracing::warn!(reason, "camera lost");
+                        told = reason;
+                    }
                 }
             }
             // A camera that worked for a while deserves a quick retry.
