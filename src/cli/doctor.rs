@@ -145,7 +145,13 @@ fn barrier_output(config: &Config) -> Found {
         }
         Output::Gpio => {
             let report = barrier::look(&b.chip, b.line).map_err(|e| e.to_string())?;
-            Ok((Status::Ok, format!("{} line {}: {report:?}", b.chip.display(), b.line)))
+            let line = format!("{} ({}) line {} {}", b.chip.display(), report.label, b.line, report.name);
+            match report.used_by.as_deref() {
+                None => Ok((Status::Ok, format!("{line}: free"))),
+                Some("plategate") => Ok((Status::Ok, format!("{line}: held by a running plategate"))),
+                Some("") => Err(format!("{line}: the kernel keeps it to itself: choose another line")),
+                Some(other) => Err(format!("{line}: held by {other}: stop that program or choose another line")),
+            }
         }
     }
 }
