@@ -124,11 +124,6 @@ impl Quad {
         (distance(self.0[0], self.0[1]) + distance(self.0[3], self.0[2])) / 2.0
     }
 
-    /// The mean of the left and the right edge's length, pixels.
-    pub fn height(&self) -> f32 {
-        (distance(self.0[0], self.0[3]) + distance(self.0[1], self.0[2])) / 2.0
-    }
-
     /// The smallest upright rectangle around it: left, top, right, bottom.
     pub fn bounds(&self) -> [f32; 4] {
         let mut b = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
@@ -138,10 +133,23 @@ impl Quad {
         b
     }
 
-    /// Moved by `x`, `y`.
-    pub fn shifted(&self, x: f32, y: f32) -> Quad {
-        Quad(self.0.map(|p| [p[0] + x, p[1] + y]))
+    /// Does the other's centre lie within the bounds of this one?
+    pub fn covers(&self, other: &Quad) -> bool {
+        let ([x, y], [x0, y0, x1, y1]) = (other.centre(), self.bounds());
+        (x0..=x1).contains(&x) && (y0..=y1).contains(&y)
     }
+}
+
+/// Of items in the order of their worth, drops those that a better one [`covers`](Quad::covers).
+pub fn drop_covered<T>(items: &mut Vec<T>, quad: impl Fn(&T) -> &Quad) {
+    let mut kept = 0;
+    for i in 0..items.len() {
+        if !items[..kept].iter().any(|better| quad(better).covers(quad(&items[i]))) {
+            items.swap(kept, i);
+            kept += 1;
+        }
+    }
+    items.truncate(kept);
 }
 
 fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {

@@ -58,6 +58,12 @@ impl Colour {
     /// Every colour, in the order of the reader's output.
     pub const ALL: [Colour; 6] =
         [Colour::Blue, Colour::Green, Colour::YellowGreen, Colour::Yellow, Colour::White, Colour::Black];
+
+    /// The likeliest of them, given a probability for each in the order of [`Colour::ALL`].
+    pub fn likeliest(probabilities: &[f32; 6]) -> Colour {
+        let best = (0..6).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+        Colour::ALL[best.unwrap_or(0)]
+    }
 }
 
 /// What a plate's text says about the vehicle. Blue and large yellow plates share one form (`苏F12345`).

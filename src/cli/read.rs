@@ -141,12 +141,11 @@ impl Eyes {
     }
 
     fn look(&mut self, picture: &Picture) -> Result<(), VisionError> {
-        let sure = |readings: &[Reading]| readings.first().map_or(0.0, Reading::confidence);
-        let found = sure(self.vision.read(picture)?);
+        let found = self.vision.read(picture)?.first().map_or(0.0, Reading::confidence);
         // A picture of a plate alone has no surroundings that a detector could know it by.
         let crop = picture.width < 480 && (1.4..6.5).contains(&(picture.width as f32 / picture.height.max(1) as f32));
-        if crop && found < 0.9 && sure(self.vision.read_crop(picture)?) < found {
-            self.vision.read(picture)?;
+        if crop && found < 0.9 {
+            self.vision.read_as_crop(picture)?;
         }
         Ok(())
     }
@@ -210,8 +209,7 @@ fn milliseconds(t: Timings, decode: Duration, total: Duration) -> Milliseconds {
 }
 
 fn plate_line(reading: &Reading, forms: &Strangers) -> PlateLine {
-    let slots = &reading.slots;
-    let p = slots.0.map(|row| row.map(|l| f64::from(l).exp()));
+    let p = reading.slots.probabilities();
     let (plate, _) = forms.likeliest(&p);
     let of = |s: usize| {
         let i = plate.slots()[s] as usize;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use jiff::Timestamp;
 
 use super::event::{Arrival, Event, Outcome, PulseReport, Rule, SlotRead, VehicleRef};
@@ -197,9 +197,8 @@ impl Lane {
         let slots = track.fused();
         let snapshot = self.snapshot.clone();
         let found = self.roster.weigh(&slots, &snapshot, &self.strangers);
-        let colour = colour_of(&track.colours());
-        let service = self.strangers.service(&slots.0.map(|row| row.map(|l| f64::from(l).exp())));
-        let case = Case { found: &found, service, colour, frames: track.frames };
+        let colour = track.colour();
+        let case = Case { found: &found, colour, frames: track.frames };
         let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::system()).date();
         let verdict = policy::decide(&case, &self.parts.rules, today);
         let (waited, best_now) = (frame.captured.saturating_duration_since(track.first_seen), track.best_now);
@@ -246,7 +245,7 @@ impl Lane {
         if frame.captured.elapsed() > Duration::from_millis(self.parts.rules.max_frame_age_ms) {
             self.parts.telemetry.stale();
             (event.outcome, event.rule) = (Outcome::Refused, Rule::Stale);
-            self.cars[car].best = Some((event, frame.picture.clone()));
+            self.keep_best(car, event, &frame.picture);
             return;
         }
         // A parked car whose track breaks must not hold the gate open all night.
@@ -284,12 +283,9 @@ impl Lane {
             }
         }
         self.parts.telemetry.decided(event.outcome, event.rule);
-        match self.parts.arrivals.try_send(Arrival { event, picture }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) | Err(TrySendError::Disconnected(_)) => {
-                self.parts.telemetry.event_lost();
-                tracing::error!("an arrival could not be put on record: the recorder does not keep up");
-            }
+        if self.parts.arrivals.try_send(Arrival { event, picture }).is_err() {
+            self.parts.telemetry.event_lost();
+            tracing::error!("an arrival could not be put on record: the recorder does not keep up");
         }
     }
 
@@ -359,11 +355,6 @@ fn remember(recent: &mut Vec<Recent>, plate: Plate, outcome: Outcome) {
         Some(known) => (known.outcome, known.seen) = (outcome, seen),
         None => recent.push(Recent { plate, outcome, seen }),
     }
-}
-
-fn colour_of(colours: &[f32; 6]) -> Colour {
-    let best = (0..6).max_by(|&a, &b| colours[a].total_cmp(&colours[b]));
-    Colour::ALL[best.unwrap_or(0)]
 }
 
 /// The slots for the record: the likeliest character of each, and the others above 1 %.

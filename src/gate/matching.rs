@@ -45,6 +45,8 @@ pub struct Match<'a> {
     pub read: Plate,
     /// The probability of `read` among all plates of any form, 0..1: the product over its slots.
     pub confidence: f64,
+    /// The probability that the plate's form is a service vehicle's, 0..1.
+    pub service: f64,
 }
 
 impl Match<'_> {
@@ -75,7 +77,7 @@ pub struct Roster {
 
 struct Car {
     slots: [u8; SLOTS],
-    /// `ln` of the prior that a stranger of the generic kind has this very plate.
+    /// The prior that a stranger of the generic kind has this very plate.
     generic: f64,
     /// Characters that would turn it into another registered plate: (slot, alphabet index).
     registered_neighbours: Vec<(usize, u8)>,
@@ -89,7 +91,7 @@ impl Roster {
             .iter()
             .map(|slots| Car {
                 slots: *slots,
-                generic: strangers.log_prior(slots),
+                generic: strangers.prior(slots),
                 registered_neighbours: all
                     .iter()
                     .filter(|other| differences(slots, other) == 1)
@@ -102,7 +104,7 @@ impl Roster {
 
     /// Weighs the evidence against this register (`snapshot` must be the one it was made of).
     pub fn weigh<'a>(&self, slots: &SlotProbabilities, snapshot: &'a Snapshot, strangers: &Strangers) -> Match<'a> {
-        let p: [[f64; ALPHABET.len()]; SLOTS] = slots.0.map(|row| row.map(|l| f64::from(l).exp().max(1e-12)));
+        let p = slots.probabilities().map(|row| row.map(|p| p.max(1e-12)));
         let likelihood = |plate: &[u8; SLOTS]| -> f64 { (0..SLOTS).map(|s| p[s][plate[s] as usize]).product() };
         let (read, confidence) = strangers.likeliest(&p);
         let mut best: [Option<(usize, f64)>; 2] = [None, None];
@@ -110,7 +112,7 @@ impl Roster {
         for (i, car) in self.cars.iter().enumerate() {
             let l = likelihood(&car.slots);
             registered += l;
-            taken += l * car.generic.exp();
+            taken += l * car.generic;
             near += self.neighbour_mass(car, l, &p);
             if best[0].is_none_or(|(_, b)| l > b) {
                 best = [Some((i, l)), best[0]];
@@ -119,8 +121,9 @@ impl Roster {
             }
         }
         let n = self.cars.len().max(1) as f64;
+        let (mass, service) = strangers.weigh(&p);
         // Rounding may leave the difference of two equal sums below nothing.
-        let generic = (strangers.mass(&p) - taken).max(0.0);
+        let generic = (mass - taken).max(0.0);
         let stranger = (1.0 - NEIGHBOUR_SHARE) * generic + NEIGHBOUR_SHARE * near / (n * NEIGHBOURS_EACH);
         let top = best[0].map_or(0.0, |(_, l)| l);
         let rival = best[1].filter(|(_, l)| l * CLEARLY > top);
@@ -132,6 +135,7 @@ impl Roster {
                 .map_or(0.0, |(i, l)| l / self.best_outsider(&self.cars[i], l, &p, read, confidence, snapshot)),
             read,
             confidence,
+            service,
         }
     }
 

@@ -40,8 +40,6 @@ const SERVICE_SURE: f64 = 0.999;
 pub struct Case<'a> {
     /// Against the register.
     pub found: &'a Match<'a>,
-    /// The probability that the plate's form is a service vehicle's, 0..1.
-    pub service: f64,
     /// The ground colour.
     pub colour: Colour,
     /// Frames it was read in.
@@ -99,7 +97,7 @@ fn is_service(case: &Case<'_>, rules: &config::Gate) -> bool {
     named
         && white
         && rules.always_open.contains(&kind)
-        && case.service >= SERVICE_SURE
+        && case.found.service >= SERVICE_SURE
         && case.found.confidence >= LEGIBLE
 }
 
@@ -122,11 +120,19 @@ mod tests {
     }
 
     fn found(vehicle: &Vehicle, ratio: f64, margin: f64) -> Match<'_> {
-        Match { vehicle: Some(vehicle), rival: None, ratio, margin, read: vehicle.plate, confidence: 0.95 }
+        Match {
+            vehicle: Some(vehicle),
+            rival: None,
+            ratio,
+            margin,
+            read: vehicle.plate,
+            confidence: 0.95,
+            service: 0.0,
+        }
     }
 
     fn verdict(found: &Match<'_>, frames: u32, rules: &config::Gate) -> Verdict {
-        let case = Case { found, service: 0.0, colour: Colour::Blue, frames };
+        let case = Case { found, colour: Colour::Blue, frames };
         decide(&case, rules, jiff::civil::date(2026, 11, 24))
     }
 
@@ -178,9 +184,10 @@ mod tests {
     fn a_white_emergency_plate_comes_in_and_a_blue_look_alike_does_not() {
         let rules = config::Gate::default();
         let read = "苏FX234应急".parse().unwrap();
-        let found = Match { vehicle: None, rival: None, ratio: 0.0, margin: 0.0, read, confidence: 0.9 };
+        let found =
+            |service| Match { vehicle: None, rival: None, ratio: 0.0, margin: 0.0, read, confidence: 0.9, service };
         let today = jiff::civil::date(2026, 11, 24);
-        let case = |colour, service| decide(&Case { found: &found, service, colour, frames: 4 }, &rules, today);
+        let case = |colour, service| decide(&Case { found: &found(service), colour, frames: 4 }, &rules, today);
         assert_eq!(case(Colour::White, 0.9999), Verdict::Open(Rule::Service));
         assert_eq!(case(Colour::Blue, 0.9999), Verdict::Wait(Rule::Stranger));
         assert_eq!(case(Colour::White, 0.9), Verdict::Wait(Rule::Stranger));

@@ -55,31 +55,24 @@ impl Strangers {
         Strangers { templates }
     }
 
-    /// P(evidence | a stranger of any kind), up to the constant that all likelihoods share. `p` are the evidence's
-    /// probabilities per slot.
-    pub fn mass(&self, p: &[Row; SLOTS]) -> f64 {
-        self.templates.iter().map(|t| t.share * t.evidence(p)).sum()
-    }
-
-    /// The probability that the form is a service vehicle's, each form being as likely as any other; 0..1.
-    pub fn service(&self, p: &[Row; SLOTS]) -> f64 {
-        let (mut service, mut all) = (0.0, 0.0);
+    /// What the evidence `p` (probabilities per slot) says of strangers: first P(evidence | a stranger of any kind), up to
+    /// the constant that all likelihoods share; then the probability 0..1 that the form is a service vehicle's, each form
+    /// being as likely as any other.
+    pub fn weigh(&self, p: &[Row; SLOTS]) -> (f64, f64) {
+        let (mut mass, mut service, mut all) = (0.0, 0.0, 0.0);
         for template in &self.templates {
             let evidence = template.evidence(p);
+            mass += template.share * evidence;
             all += evidence;
             service += if template.service { evidence } else { 0.0 };
         }
-        if all > 0.0 { service / all } else { 0.0 }
+        (mass, if all > 0.0 { service / all } else { 0.0 })
     }
 
-    /// `ln` of the prior of exactly this plate.
-    pub fn log_prior(&self, slots: &[u8; SLOTS]) -> f64 {
-        let prior: f64 = self
-            .templates
-            .iter()
-            .map(|t| t.share * t.slots.iter().zip(slots).map(|(row, &i)| row[i as usize]).product::<f64>())
-            .sum();
-        prior.max(1e-300).ln()
+    /// The prior of exactly this plate.
+    pub fn prior(&self, slots: &[u8; SLOTS]) -> f64 {
+        let of = |t: &Template| t.slots.iter().zip(slots).map(|(row, &i)| row[i as usize]).product::<f64>();
+        self.templates.iter().map(|t| t.share * of(t)).sum()
     }
 
     /// The likeliest well-formed plate by the evidence alone, and its likelihood.
@@ -167,7 +160,7 @@ mod tests {
         let flat = [[1.0 / ALPHABET.len() as f64; ALPHABET.len()]; SLOTS];
         let want = (ALPHABET.len() as f64).powi(-(SLOTS as i32));
         for home in ['苏', '皖', '琼'] {
-            let mass = Strangers::new(home, 'F').mass(&flat);
+            let (mass, _) = Strangers::new(home, 'F').weigh(&flat);
             assert!((mass / want - 1.0).abs() < 1e-9);
         }
     }
@@ -183,9 +176,9 @@ mod tests {
                 row
             })
         };
-        assert!(model.service(&sure("苏F1234警")) > 0.999);
-        assert!(model.service(&sure("苏FX234应急")) > 0.999);
-        assert!(model.service(&sure("苏F12345")) < 0.001);
+        assert!(model.weigh(&sure("苏F1234警")).1 > 0.999);
+        assert!(model.weigh(&sure("苏FX234应急")).1 > 0.999);
+        assert!(model.weigh(&sure("苏F12345")).1 < 0.001);
         assert_eq!(model.likeliest(&sure("苏FD12345")).0.to_string(), "苏FD12345");
     }
 }

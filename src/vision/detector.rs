@@ -10,7 +10,7 @@ use super::VisionError;
 use super::runtime::Model;
 use super::warp::Planes;
 use crate::config;
-use crate::picture::{Picture, Quad};
+use crate::picture::{Picture, Quad, drop_covered};
 
 /// Pixels of the network's input that one cell of its answer stands for.
 const STRIDE: usize = 8;
@@ -139,19 +139,8 @@ fn decode(answer: &[f32], w: usize, h: usize, found: &mut Vec<Found>) {
         }
     }
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut kept = 0;
-    for i in 0..found.len() {
-        let [x, y] = found[i].quad.centre();
-        let covered = found[..kept].iter().any(|k| {
-            let [x0, y0, x1, y1] = k.quad.bounds();
-            (x0..=x1).contains(&x) && (y0..=y1).contains(&y)
-        });
-        if !covered {
-            found[kept] = found[i];
-            kept += 1;
-        }
-    }
-    found.truncate(kept.min(MOST));
+    drop_covered(found, |f| &f.quad);
+    found.truncate(MOST);
 }
 
 fn is_peak(score: &[f32], w: usize, h: usize, x: usize, y: usize, s: f32) -> bool {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub use reading::{Reading, SlotProbabilities};
 
 use crate::config;
-use crate::picture::{Picture, Quad};
+use crate::picture::{Picture, Quad, drop_covered};
 use detector::Detector;
 use reader::Reader;
 use rectifier::Rectifier;
@@ -116,24 +116,30 @@ impl Vision {
             let reading = read_one(rectifier, reader, picture, &find.quad, find.score, &mut self.timings)?;
             self.readings.extend(reading.filter(|r| r.quad.width() >= self.narrowest && is_believable(r)));
         }
-        drop_doubles(&mut self.readings);
+        self.readings.sort_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
+        drop_covered(&mut self.readings, |r| &r.quad);
         Ok(&self.readings)
     }
 
-    /// Reads a picture that shows a plate alone: edge to edge, or with its corners refined, whichever reads better.
-    pub fn read_crop(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
-        self.readings.clear();
-        if picture.width > 1 && picture.height > 1 {
-            let (w, h) = (picture.width as f32, picture.height as f32);
-            let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
-            let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
-            let refined = read_one(rectifier, reader, picture, &whole, 0.0, &mut self.timings)?;
-            let two_rows = h > 0.42 * w;
-            let edge = reader.read(picture, &whole, two_rows)?.map(|read| into_reading(read, whole, 0.0, 0.0));
-            let readings = refined.into_iter().chain(edge).filter(is_believable);
-            self.readings.extend(readings.max_by(|a, b| a.confidence().total_cmp(&b.confidence())));
+    /// Reads a picture that may show a plate alone, as such too: edge to edge, or with its corners refined. That reading
+    /// takes the place of what [`Vision::read`] found before, unless it is less likely.
+    pub fn read_as_crop(&mut self, picture: &Picture) -> Result<(), VisionError> {
+        if picture.width < 2 || picture.height < 2 {
+            return Ok(());
         }
-        Ok(&self.readings)
+        let (w, h) = (picture.width as f32, picture.height as f32);
+        let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
+        let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
+        let refined = read_one(rectifier, reader, picture, &whole, 0.0, &mut self.timings)?;
+        let two_rows = h > 0.42 * w;
+        let edge = reader.read(picture, &whole, two_rows)?.map(|read| into_reading(read, whole, 0.0, 0.0));
+        let crop = refined.into_iter().chain(edge).filter(is_believable);
+        if let Some(crop) = crop.max_by(|a, b| a.confidence().total_cmp(&b.confidence()))
+            && self.readings.first().is_none_or(|found| crop.confidence() >= found.confidence())
+        {
+            self.readings = vec![crop];
+        }
+        Ok(())
     }
 
     /// What was read off the last picture.
@@ -187,22 +193,4 @@ fn is_believable(reading: &Reading) -> bool {
     let written = best.iter().filter(|(i, _)| *i != 0).count();
     let mean_log = best.iter().map(|(_, p)| p.max(1e-6).ln()).sum::<f32>() / best.len() as f32;
     written >= 6 && mean_log >= BELIEVABLE.ln()
-}
-
-/// Of readings whose centre lies in a better one's plate only the better one stays; best (score times confidence) first.
-fn drop_doubles(readings: &mut Vec<Reading>) {
-    readings.sort_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
-    let mut kept = 0;
-    for i in 0..readings.len() {
-        let [x, y] = readings[i].quad.centre();
-        let covered = readings[..kept].iter().any(|k| {
-            let [x0, y0, x1, y1] = k.quad.bounds();
-            (x0..=x1).contains(&x) && (y0..=y1).contains(&y)
-        });
-        if !covered {
-            readings.swap(kept, i);
-            kept += 1;
-        }
-    }
-    readings.truncate(kept);
 }

@@ -1,7 +1,7 @@
 //! What was read off one plate in one frame.
 
 use crate::picture::Quad;
-use crate::plate::{ALPHABET, Colour, Plate, SLOTS};
+use crate::plate::{ALPHABET, Colour, SLOTS};
 
 /// The probability of every character in every slot, natural logarithms.
 #[derive(Clone, PartialEq)]
@@ -40,14 +40,9 @@ impl SlotProbabilities {
         self.best().iter().filter(|(i, _)| *i != 0).map(|(i, _)| ALPHABET[*i as usize]).collect()
     }
 
-    /// The likeliest characters as a plate, if they make one.
-    pub fn plate(&self) -> Option<Plate> {
-        Plate::from_slots(self.best().map(|(i, _)| i))
-    }
-
-    /// `ln P(this evidence | that plate)` up to a constant shared by all plates.
-    pub fn log_likelihood(&self, plate: &Plate) -> f32 {
-        self.0.iter().zip(plate.slots()).map(|(row, &i)| row[i as usize]).sum()
+    /// The probabilities themselves, 0..1.
+    pub fn probabilities(&self) -> [[f64; ALPHABET.len()]; SLOTS] {
+        self.0.map(|row| row.map(|l| f64::from(l).exp()))
     }
 }
 
@@ -77,13 +72,7 @@ pub struct Reading {
 impl Reading {
     /// The likeliest ground colour.
     pub fn colour(&self) -> Colour {
-        let best = (0..6).max_by(|&a, &b| self.colours[a].total_cmp(&self.colours[b]));
-        Colour::ALL[best.unwrap_or(0)]
-    }
-
-    /// The weakest slot's probability, 0..1.
-    pub fn min_slot(&self) -> f32 {
-        self.slots.best().iter().map(|(_, p)| *p).fold(1.0, f32::min)
+        Colour::likeliest(&self.colours)
     }
 
     /// The probability of the whole text, 0..1: the product over the slots.

@@ -160,7 +160,6 @@ impl Model {
     fn check(&self, session: &Session) -> Result<(), String> {
         let metadata = session.metadata().map_err(|e| e.to_string())?;
         let told = |key: &str| metadata.custom(key).unwrap_or_default();
-        // The refiner's file is named after its output.
         if told("plategate.role") != self.role {
             return Err(format!("it says it is a '{}', not a {}", told("plategate.role"), self.role));
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Reading, SlotProbabilities};
 use crate::picture::Quad;
-use crate::plate::{ALPHABET, SLOTS};
+use crate::plate::{ALPHABET, Colour, SLOTS};
 
 /// How alike two frames of one car are, 0 (independent) to 1 (the same look twice). With 0.5 no number of frames counts
 /// for more than two independent looks.
@@ -47,10 +47,11 @@ pub struct Track {
     pub frames: u32,
     /// Seen in the newest frame?
     pub fresh: bool,
-    /// The heaviest frame's weight so far, and whether the newest frame is that one.
+    /// The heaviest frame's weight so far.
     best_weight: f32,
     /// Is the newest frame the best look at this plate so far?
     pub best_now: bool,
+    /// The frames' weights, and their readings' weighted log-probabilities and colours, added up.
     weight: f32,
     sum: Box<[[f32; ALPHABET.len()]; SLOTS]>,
     colours: [f32; 6],
@@ -106,9 +107,9 @@ impl Track {
         SlotProbabilities::from_logits(&logits)
     }
 
-    /// The probability of each ground colour, in the order of [`crate::plate::Colour::ALL`].
-    pub fn colours(&self) -> [f32; 6] {
-        self.colours.map(|c| c / self.weight.max(1e-6))
+    /// The likeliest ground colour.
+    pub fn colour(&self) -> Colour {
+        Colour::likeliest(&self.colours)
     }
 }
 

@@ -76,21 +76,25 @@ impl Planes {
         Planes { width, height, values: vec![0.5; 3 * width * height] }
     }
 
+    /// Writes one pixel, given as blue, green, red.
+    fn put(&mut self, x: usize, y: usize, [blue, green, red]: [f32; 3]) {
+        let (at, plane) = (y * self.width + x, self.width * self.height);
+        self.values[at] = red;
+        self.values[plane + at] = green;
+        self.values[2 * plane + at] = blue;
+    }
+
     /// Lays `quad` of the picture on `rect`, filling the columns `from..to`; bilinear, the picture's edge goes on
     /// outside (as OpenCV's `warpPerspective` with `INTER_LINEAR` and `BORDER_REPLICATE`).
     /// `false` if the quad is degenerate.
     pub fn warp(&mut self, picture: &Picture, quad: &Quad, rect: &Quad, columns: std::ops::Range<usize>) -> bool {
         let Some(h) = Homography::between(rect, quad) else { return false };
         let (right, bottom) = ((picture.width - 1) as f32, (picture.height - 1) as f32);
-        let plane = self.width * self.height;
         for y in 0..self.height {
             for x in columns.clone() {
                 let [sx, sy] = h.apply([x as f32, y as f32]);
                 let pixel = bilinear(picture, sx.clamp(0.0, right), sy.clamp(0.0, bottom));
-                let at = y * self.width + x;
-                self.values[at] = pixel[2];
-                self.values[plane + at] = pixel[1];
-                self.values[2 * plane + at] = pixel[0];
+                self.put(x, y, pixel);
             }
         }
         true
@@ -107,7 +111,6 @@ impl Planes {
             self.fit_bilinear(picture, region, scale, w, h);
             return scale;
         }
-        let plane = self.width * self.height;
         for y in 0..h {
             let from = top + y * height / h;
             let to = (top + (y + 1) * height / h).max(from + 1);
@@ -119,27 +122,20 @@ impl Planes {
                     sum = [sum[0] + pixel[0], sum[1] + pixel[1], sum[2] + pixel[2]];
                 }
                 let norm = 1.0 / (255.0 * ((b - a) * (to - from)) as f32);
-                let at = y * self.width + x;
-                self.values[at] = sum[2] as f32 * norm;
-                self.values[plane + at] = sum[1] as f32 * norm;
-                self.values[2 * plane + at] = sum[0] as f32 * norm;
+                self.put(x, y, sum.map(|c| c as f32 * norm));
             }
         }
         scale
     }
 
     fn fit_bilinear(&mut self, picture: &Picture, [left, top, ..]: [usize; 4], scale: f32, w: usize, h: usize) {
-        let plane = self.width * self.height;
         let (right, bottom) = ((picture.width - 1) as f32, (picture.height - 1) as f32);
         for y in 0..h {
             for x in 0..w {
                 let sx = left as f32 + (x as f32 + 0.5) / scale - 0.5;
                 let sy = top as f32 + (y as f32 + 0.5) / scale - 0.5;
                 let pixel = bilinear(picture, sx.clamp(0.0, right), sy.clamp(0.0, bottom));
-                let at = y * self.width + x;
-                self.values[at] = pixel[2];
-                self.values[plane + at] = pixel[1];
-                self.values[2 * plane + at] = pixel[0];
+                self.put(x, y, pixel);
             }
         }
     }
