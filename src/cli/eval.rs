@@ -177,12 +177,11 @@ fn judge(row: &Row, plate: Option<&PlateLine>, read: usize) -> Tally {
     let wrong_and_sure = plate.is_some_and(|p| p.text != row.text && p.min_slot >= 0.99);
     Tally {
         pictures: 1,
-        blanks: 0,
         exact: u32::from(exact),
         exact_without_province: u32::from(plate.is_some_and(|p| without(&p.text) == without(&row.text))),
         detected: u32::from(plate.is_some()),
         wrong_and_sure: u32::from(wrong_and_sure),
-        false_plates: 0,
+        ..Tally::default()
     }
 }
 

@@ -8,7 +8,6 @@ pub mod demo;
 pub mod doctor;
 pub mod eval;
 pub mod plates;
-
 pub mod read;
 pub mod run;
 
@@ -85,7 +84,7 @@ impl VisionArgs {
     }
 }
 
-/// A fault that was found: printed as one line, exit status 1.
+/// Bad usage: printed as one line, exit status 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);

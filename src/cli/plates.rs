@@ -5,14 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::{Usage, print_bytes};
 use crate::config::Config;
 use crate::plate::Plate;
 use crate::register::exchange::{self, parse_fen, yuan};
-use crate::register::{Change, Household, Register, Vehicle};
+use crate::register::{self, Change, Household, Register, Vehicle};
 use crate::store::Store;
 
 /// The register: add, remove, list, import and export cars.
@@ -95,8 +93,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
                 Some(known) if household.name.is_empty() => known,
                 _ => household,
             };
-            let vehicle =
-                Vehicle { plate, household: key, paid_fen, exempt, blocked, grace_until: None, note: String::new() };
+            let vehicle = Vehicle { paid_fen, exempt, blocked, ..Vehicle::new(plate, &key) };
             register.apply("command line", &[Change::Household(household), Change::Vehicle(vehicle)])?;
             Ok(ExitCode::SUCCESS)
         }
@@ -155,7 +152,7 @@ fn household_of(text: &str, name: Option<String>) -> anyhow::Result<Household> {
 }
 
 fn list(register: &Register, json: bool) -> anyhow::Result<ExitCode> {
-    let today = Timestamp::now().to_zoned(TimeZone::system()).date();
+    let today = register::today();
     let mut out = String::new();
     for vehicle in register.snapshot().vehicles() {
         let standing = serde_json::to_value(vehicle.standing(today))?;

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::Receiver;
-use parking_lot::Mutex;
 
 use super::demo;
 use crate::barrier::{self, Barrier, Pulse, SimulatedArm};
@@ -107,7 +106,6 @@ struct Gate {
     lane: std::thread::JoinHandle<()>,
     recorder: std::thread::JoinHandle<Vec<Event>>,
     barrier: Arc<Barrier>,
-    camera: Arc<Mutex<Camera>>,
     page: Arc<web::Page>,
 }
 
@@ -135,16 +133,15 @@ impl Gate {
         let camera = Camera::start(&config.camera, demo::script(args.once, &register, arm_up));
         let watcher = camera.watcher();
         tracing::info!(camera = watcher.describe(), "camera started");
-        let camera = Arc::new(Mutex::new(camera));
         let (viewfinder, telemetry) = (Arc::<Viewfinder>::default(), Arc::<Telemetry>::default());
 
         let (sender, arrivals) = crossbeam_channel::bounded(QUEUE);
         let snapshots = register.clone();
         let lane = Lane::new(Parts {
-            frames: Box::new(CameraFrames(camera.clone())),
-            sight: Box::new(Eyes(vision)),
+            frames: Box::new(camera),
+            sight: Box::new(vision),
             register: Box::new(move || snapshots.snapshot()),
-            button: Box::new(Press(barrier.clone())),
+            button: Box::new(barrier.clone()),
             arrivals: sender,
             viewfinder: viewfinder.clone(),
             telemetry: telemetry.clone(),
@@ -158,7 +155,7 @@ impl Gate {
             .name("recorder".into())
             .spawn(move || record(&arrivals, &journal, print, keep))?;
         let page = web::Page { watcher, barrier: barrier.clone(), register, events, viewfinder, telemetry };
-        Ok(Gate { stop, lane, recorder, barrier, camera, page: Arc::new(page) })
+        Ok(Gate { stop, lane, recorder, barrier, page: Arc::new(page) })
     }
 
     /// Until a signal comes, or the lane has nothing more to do.
@@ -195,7 +192,8 @@ impl Gate {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.stop.store(true, Ordering::Relaxed);
         self.barrier.stop();
-        // The lane holds the sending end of the recorder's channel: when it has ended, the recorder writes the rest.
+        // The lane owns the camera, which stops with it, and the sending end of the recorder's channel: when it has ended,
+        // the recorder writes the rest.
         if self.lane.join().is_err() {
             tracing::error!("the lane panicked");
         }
@@ -203,7 +201,6 @@ impl Gate {
             tracing::error!("the recorder panicked");
             Vec::new()
         });
-        self.camera.lock().stop();
         tracing::info!(ms = begun.elapsed().as_millis() as u64, "stopped");
         events
     }
@@ -232,30 +229,24 @@ fn record(arrivals: &Receiver<Arrival>, events: &Events, print: bool, keep: bool
     kept
 }
 
-struct CameraFrames(Arc<Mutex<Camera>>);
-
-impl Frames for CameraFrames {
+impl Frames for Camera {
     fn next(&mut self, frame: &mut Option<Frame>, timeout: Duration) -> bool {
-        self.0.lock().next(frame, timeout)
+        Camera::next(self, frame, timeout)
     }
 
     fn ended(&self) -> bool {
-        self.0.lock().state() == CameraState::Ended
+        self.state() == CameraState::Ended
     }
 }
 
-struct Eyes(Vision);
-
-impl Sight for Eyes {
+impl Sight for Vision {
     fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]> {
-        Ok(self.0.read(picture)?)
+        Ok(Vision::read(self, picture)?)
     }
 }
 
-struct Press(Arc<Barrier>);
-
-impl Button for Press {
+impl Button for Arc<Barrier> {
     fn press(&self) -> Pulse {
-        self.0.pulse()
+        self.pulse()
     }
 }

@@ -21,7 +21,7 @@ use crate::camera::Frame;
 use crate::config;
 use crate::picture::Picture;
 use crate::plate::{ALPHABET, Colour, Plate};
-use crate::register::Snapshot;
+use crate::register::{self, Snapshot};
 use crate::telemetry::Telemetry;
 use crate::vision::track::{Track, Tracker};
 use crate::vision::{Reading, SlotProbabilities};
@@ -151,7 +151,7 @@ impl Lane {
                 return true;
             }
         };
-        self.parts.viewfinder.offer(&current.picture, readings);
+        self.parts.viewfinder.offer(&current.picture);
 
         // 3. Joined with the frames before: one track a car.
         self.tracker.update(current.captured, readings, &mut self.gone);
@@ -199,7 +199,7 @@ impl Lane {
         let found = self.roster.weigh(&slots, &snapshot, &self.strangers);
         let colour = track.colour();
         let case = Case { found: &found, colour, frames: track.frames };
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::system()).date();
+        let today = register::today();
         let verdict = policy::decide(&case, &self.parts.rules, today);
         let (waited, best_now) = (frame.captured.saturating_duration_since(track.first_seen), track.best_now);
         let patience = Duration::from_millis(self.parts.rules.refuse_after_ms);

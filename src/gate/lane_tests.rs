@@ -67,15 +67,7 @@ struct Stand {
 }
 
 fn vehicle(plate: &str, paid_fen: u64) -> Vehicle {
-    Vehicle {
-        plate: plate.parse().unwrap(),
-        household: "2-301".into(),
-        paid_fen,
-        exempt: false,
-        blocked: false,
-        grace_until: None,
-        note: String::new(),
-    }
+    Vehicle { paid_fen, ..Vehicle::new(plate.parse().unwrap(), "2-301") }
 }
 
 fn stand(frames: Vec<Vec<Reading>>, age: Duration, broken: bool, room: usize) -> Stand {

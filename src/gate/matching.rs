@@ -188,15 +188,7 @@ mod tests {
     }
 
     fn vehicle(plate: &str) -> Vehicle {
-        Vehicle {
-            plate: plate.parse().unwrap(),
-            household: "1-101".into(),
-            paid_fen: 10_000,
-            exempt: false,
-            blocked: false,
-            grace_until: None,
-            note: String::new(),
-        }
+        Vehicle { paid_fen: 10_000, ..Vehicle::new(plate.parse().unwrap(), "1-101") }
     }
 
     fn weigh<'a>(evidence: &SlotProbabilities, snapshot: &'a Snapshot) -> Match<'a> {

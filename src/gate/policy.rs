@@ -106,15 +106,7 @@ mod tests {
     use super::*;
 
     fn vehicle(plate: &str, change: impl FnOnce(&mut Vehicle)) -> Vehicle {
-        let mut vehicle = Vehicle {
-            plate: plate.parse().unwrap(),
-            household: "2-301".into(),
-            paid_fen: 10_000,
-            exempt: false,
-            blocked: false,
-            grace_until: None,
-            note: String::new(),
-        };
+        let mut vehicle = Vehicle { paid_fen: 10_000, ..Vehicle::new(plate.parse().unwrap(), "2-301") };
         change(&mut vehicle);
         vehicle
     }

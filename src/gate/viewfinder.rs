@@ -6,17 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::picture::{Picture, Quad};
-use crate::vision::Reading;
-
-/// A small copy of a frame, with the plates found on it.
-#[derive(Clone, Default)]
-pub struct View {
-    /// The frame, at most [`LONGEST`] pixels a side.
-    pub picture: Picture,
-    /// The plates' corners in pixels of `picture`.
-    pub plates: Vec<Quad>,
-}
+use crate::picture::Picture;
 
 /// The longest side of a view, pixels.
 pub const LONGEST: usize = 960;
@@ -32,32 +22,29 @@ pub struct Viewfinder {
 
 #[derive(Default)]
 struct Inner {
-    view: View,
+    view: Picture,
     made: Option<Instant>,
     watched: Option<Instant>,
 }
 
 impl Viewfinder {
     /// The lane's side: copies the frame if it is wanted. Skips it if a watcher holds the lock.
-    pub fn offer(&self, picture: &Picture, readings: &[Reading]) {
+    pub fn offer(&self, picture: &Picture) {
         let Some(mut inner) = self.inner.try_lock() else { return };
         let wanted = inner.made.is_none() || inner.watched.is_some_and(|at| at.elapsed() < WATCHED_FOR);
         if !wanted || inner.made.is_some_and(|at| at.elapsed() < EVERY) {
             return;
         }
         let step = picture.width.max(picture.height).div_ceil(LONGEST).max(1);
-        subsample(picture, step, &mut inner.view.picture);
-        let scale = 1.0 / step as f32;
-        inner.view.plates.clear();
-        inner.view.plates.extend(readings.iter().map(|r| Quad(r.quad.0.map(|p| [p[0] * scale, p[1] * scale]))));
+        subsample(picture, step, &mut inner.view);
         inner.made = Some(Instant::now());
     }
 
-    /// A watcher's side: the newest view and its age; none before the first frame.
-    pub fn look(&self) -> Option<(View, Duration)> {
+    /// A watcher's side: the newest view, at most [`LONGEST`] pixels a side; none before the first frame.
+    pub fn look(&self) -> Option<Picture> {
         let mut inner = self.inner.lock();
         inner.watched = Some(Instant::now());
-        inner.made.map(|at| (inner.view.clone(), at.elapsed()))
+        inner.made.map(|_| inner.view.clone())
     }
 }
 
@@ -81,10 +68,10 @@ mod tests {
     fn a_view_is_small_and_made_once_until_somebody_watches() {
         let finder = Viewfinder::default();
         assert!(finder.look().is_none());
-        finder.offer(&Picture::filled(1920, 1080, [1, 2, 3]), &[]);
-        let (view, _) = finder.look().unwrap();
-        assert_eq!((view.picture.width, view.picture.height), (960, 540));
-        finder.offer(&Picture::filled(64, 64, [9, 9, 9]), &[]);
-        assert_eq!(finder.look().unwrap().0.picture.width, 960, "too soon for another one");
+        finder.offer(&Picture::filled(1920, 1080, [1, 2, 3]));
+        let view = finder.look().unwrap();
+        assert_eq!((view.width, view.height), (960, 540));
+        finder.offer(&Picture::filled(64, 64, [9, 9, 9]));
+        assert_eq!(finder.look().unwrap().width, 960, "too soon for another one");
     }
 }

@@ -116,15 +116,7 @@ mod tests {
     use super::*;
 
     fn vehicle(plate: &str) -> Vehicle {
-        Vehicle {
-            plate: plate.parse().unwrap(),
-            household: "1-101".into(),
-            paid_fen: 0,
-            exempt: false,
-            blocked: false,
-            grace_until: None,
-            note: String::new(),
-        }
+        Vehicle::new(plate.parse().unwrap(), "1-101")
     }
 
     #[test]

@@ -48,13 +48,8 @@ pub fn compound() -> (Vec<Household>, Vec<Vehicle>) {
     // The third is the unpaid one the demo shows; the others are spread over the compound.
     let unpaid: Vec<usize> = (0..UNPAID_CARS).map(|n| 2 + n * 10).collect();
     let vehicles = plates.into_iter().enumerate().map(|(n, plate)| Vehicle {
-        plate,
-        household: households[n % households.len()].key(),
         paid_fen: if unpaid.contains(&n) { 0 } else { SHARE_FEN },
-        exempt: false,
-        blocked: false,
-        grace_until: None,
-        note: String::new(),
+        ..Vehicle::new(plate, &households[n % households.len()].key())
     });
     let vehicles = vehicles.collect();
     (households, vehicles)

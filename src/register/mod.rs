@@ -10,7 +10,9 @@ mod table;
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::plate::Plate;
@@ -79,7 +81,18 @@ pub enum Standing {
 /// The share of one car: 100 yuan.
 pub const SHARE_FEN: u64 = 10_000;
 
+/// The day it is at the gate: grace ends with it.
+pub fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::system()).date()
+}
+
 impl Vehicle {
+    /// A car that nothing is known of but its plate and its household's key.
+    pub fn new(plate: Plate, household: &str) -> Vehicle {
+        let (household, note) = (household.to_owned(), String::new());
+        Vehicle { plate, household, paid_fen: 0, exempt: false, blocked: false, grace_until: None, note }
+    }
+
     /// How it stands on that day.
     pub fn standing(&self, today: Date) -> Standing {
         if self.blocked {

@@ -120,11 +120,6 @@ impl Telemetry {
         self.lost_events.inc();
     }
 
-    /// Whether frames come.
-    pub fn camera_live(&self, live: bool) {
-        self.camera_live.set(i64::from(live));
-    }
-
     /// Frames read so far.
     pub fn frames(&self) -> u64 {
         self.frames.get()
@@ -135,8 +130,9 @@ impl Telemetry {
         self.newest.lock().map(|at| at.elapsed())
     }
 
-    /// The page `/metrics`, in the OpenMetrics text format.
-    pub fn text(&self) -> String {
+    /// The page `/metrics`, in the OpenMetrics text format; `live` tells whether frames come.
+    pub fn text(&self, live: bool) -> String {
+        self.camera_live.set(i64::from(live));
         self.age.set(self.newest_frame_age().map_or(f64::INFINITY, |age| age.as_secs_f64()));
         let mut out = String::new();
         // Writing into a String cannot fail.
@@ -154,7 +150,7 @@ mod tests {
         let telemetry = Telemetry::default();
         telemetry.frame_read(Duration::from_millis(4), Instant::now());
         telemetry.decided(Outcome::Opened, Rule::Paid);
-        let text = telemetry.text();
+        let text = telemetry.text(true);
         assert!(text.contains("plategate_frames_total 1"), "{text}");
         assert!(text.contains(r#"plategate_decisions_total{outcome="opened",rule="paid"} 1"#), "{text}");
         assert!(text.contains("plategate_frame_seconds_bucket"), "{text}");

@@ -24,7 +24,7 @@ use crate::barrier::Barrier;
 use crate::camera::{CameraState, Watcher};
 use crate::gate::event::Event;
 use crate::gate::viewfinder::Viewfinder;
-use crate::register::{Register, Standing};
+use crate::register::{self, Register, Standing};
 use crate::store::events::Events;
 use crate::telemetry::Telemetry;
 
@@ -48,11 +48,13 @@ pub struct Page {
 const FRESH: Duration = Duration::from_secs(5);
 
 impl Page {
+    fn is_live(&self) -> bool {
+        matches!(self.watcher.state(), CameraState::Live { .. })
+    }
+
     /// Do frames come, and does the lane read them?
-    pub fn is_ready(&self) -> bool {
-        let live = matches!(self.watcher.state(), CameraState::Live { .. });
-        self.telemetry.camera_live(live);
-        live && self.telemetry.newest_frame_age().is_some_and(|age| age < FRESH)
+    fn is_ready(&self) -> bool {
+        self.is_live() && self.telemetry.newest_frame_age().is_some_and(|age| age < FRESH)
     }
 }
 
@@ -128,10 +130,10 @@ async fn asset(kind: &'static str, body: &'static str) -> impl IntoResponse {
 }
 
 async fn live(State(page): State<Arc<Page>>) -> Response {
-    let Some((view, _)) = page.viewfinder.look() else {
+    let Some(view) = page.viewfinder.look() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "no frame yet\n").into_response();
     };
-    let jpeg = tokio::task::spawn_blocking(move || view.picture.to_jpeg(70)).await;
+    let jpeg = tokio::task::spawn_blocking(move || view.to_jpeg(70)).await;
     match jpeg {
         Ok(Ok(jpeg)) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -148,7 +150,7 @@ async fn status(State(page): State<Arc<Page>>) -> Json<serde_json::Value> {
         CameraState::Ended => json!({"state": "ended"}),
     };
     let barrier = page.barrier.state();
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::system()).date();
+    let today = register::today();
     let snapshot = page.register.snapshot();
     let unpaid = snapshot.vehicles().iter().filter(|v| v.standing(today) == Standing::Unpaid).count();
     Json(json!({
@@ -237,8 +239,7 @@ async fn readyz(State(page): State<Arc<Page>>) -> Response {
 
 async fn metrics(State(page): State<Arc<Page>>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    page.is_ready();
-    ([(header::CONTENT_TYPE, kind)], page.telemetry.text())
+    ([(header::CONTENT_TYPE, kind)], page.telemetry.text(page.is_live()))
 }
 
 #[cfg(test)]
