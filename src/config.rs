@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::camera::Source;
 use crate::plate::{Kind, PROVINCES};
+use crate::text::one_line;
 
 /// Everything that can be set. `deploy/plategate.example.toml` explains each key to the operator.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -310,20 +311,20 @@ impl Config {
         if !(16..=8192).contains(&c.width) || !(16..=8192).contains(&c.height) {
             return wrong("camera.width/height", &format!("{}x{}", c.width, c.height), "16..8192 pixels a side");
         }
-        if !(1..=240).contains(&c.fps) {
-            return wrong("camera.fps", &c.fps, "1..240 frames a second");
-        }
-        if !(100..=60_000).contains(&c.open_timeout_ms) {
-            return wrong("camera.open_timeout_ms", &c.open_timeout_ms, "100..60000 milliseconds");
-        }
-        if !(100..=60_000).contains(&c.read_timeout_ms) {
-            return wrong("camera.read_timeout_ms", &c.read_timeout_ms, "100..60000 milliseconds");
-        }
-        if !(1..=3600).contains(&c.retry_at_most_s) {
-            return wrong("camera.retry_at_most_s", &c.retry_at_most_s, "1..3600 seconds");
-        }
-        if !(1..=64).contains(&v.threads) {
-            return wrong("vision.threads", &v.threads, "1..64 threads");
+        for (key, found, range, expected) in [
+            ("camera.fps", c.fps.into(), 1..=240, "1..240 frames a second"),
+            ("camera.open_timeout_ms", c.open_timeout_ms, 100..=60_000, "100..60000 milliseconds"),
+            ("camera.read_timeout_ms", c.read_timeout_ms, 100..=60_000, "100..60000 milliseconds"),
+            ("camera.retry_at_most_s", c.retry_at_most_s, 1..=3600, "1..3600 seconds"),
+            ("vision.threads", v.threads as u64, 1..=64, "1..64 threads"),
+            ("gate.max_frame_age_ms", g.max_frame_age_ms, 50..=10_000, "50..10000 milliseconds"),
+            ("gate.frames_to_open", g.frames_to_open.into(), 1..=100, "1..100 frames"),
+            ("gate.refuse_after_ms", g.refuse_after_ms, 200..=60_000, "200..60000 milliseconds"),
+            ("barrier.pulse_ms", b.pulse_ms, 50..=10_000, "50..10000 milliseconds"),
+        ] {
+            if !range.contains(&found) {
+                return wrong(key, &found, expected);
+            }
         }
         if let Some([x, y, w, h]) = v.lane {
             let fits = |from: f32, size: f32| (0.0..1.0).contains(&from) && size > 0.0 && from + size <= 1.001;
@@ -338,14 +339,8 @@ impl Config {
         if !(8.0..=4000.0).contains(&v.narrowest_plate_px) {
             return wrong("vision.narrowest_plate_px", &v.narrowest_plate_px, "8..4000 pixels");
         }
-        if !(50..=10_000).contains(&g.max_frame_age_ms) {
-            return wrong("gate.max_frame_age_ms", &g.max_frame_age_ms, "50..10000 milliseconds");
-        }
         if !(10.0..=1e12).contains(&g.false_open_one_in) {
             return wrong("gate.false_open_one_in", &g.false_open_one_in, "10..1000000000000 strangers");
-        }
-        if !(1..=100).contains(&g.frames_to_open) {
-            return wrong("gate.frames_to_open", &g.frames_to_open, "1..100 frames");
         }
         if !PROVINCES.contains(&g.home_province) {
             return wrong("gate.home_province", &g.home_province, "a province's abbreviation, such as 苏");
@@ -353,21 +348,11 @@ impl Config {
         if !g.home_city.is_ascii_uppercase() || matches!(g.home_city, 'I' | 'O') {
             return wrong("gate.home_city", &g.home_city, "a letter A..Z without I and O");
         }
-        if !(200..=60_000).contains(&g.refuse_after_ms) {
-            return wrong("gate.refuse_after_ms", &g.refuse_after_ms, "200..60000 milliseconds");
-        }
-        if !(50..=10_000).contains(&b.pulse_ms) {
-            return wrong("barrier.pulse_ms", &b.pulse_ms, "50..10000 milliseconds");
-        }
         if b.min_gap_ms < b.pulse_ms || b.min_gap_ms > 600_000 {
             return wrong("barrier.min_gap_ms", &b.min_gap_ms, "at least pulse_ms, at most 600000 milliseconds");
         }
         Ok(())
     }
-}
-
-fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// "(line N): " for a place in the text.

@@ -28,5 +28,6 @@ pub mod plate;
 pub mod register;
 pub mod store;
 pub mod telemetry;
+mod text;
 pub mod vision;
 pub mod web;

@@ -7,10 +7,15 @@
 //! extension of the new-energy letters (D, A, B, C, E: battery; F, G, H, J, K: other), the armed police's and the
 //! army's plates of 2012, and the emergency-rescue plates of 2018 (…应急).
 
+mod kind;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text::narrow;
+pub use kind::{Colour, Form, Kind};
 
 /// How many character slots a plate has; a seven-character plate leaves the last one empty.
 pub const SLOTS: usize = 8;
@@ -34,115 +39,6 @@ pub const PROVINCES: &[char] = ALPHABET.as_slice().split_at(35).1.split_at(31).0
 /// ```
 pub fn alphabet_index(c: char) -> Option<u8> {
     ALPHABET.iter().skip(1).position(|&a| a == c).map(|i| i as u8 + 1)
-}
-
-/// The ground colour that the reader sees, in the order of its `colour` output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
-#[serde(rename_all = "snake_case")]
-pub enum Colour {
-    /// Small cars with combustion engines.
-    Blue,
-    /// Small new-energy cars: white running into green.
-    Green,
-    /// Large new-energy vehicles: yellow on the left, green on the right.
-    YellowGreen,
-    /// Large vehicles, trailers, driving schools.
-    Yellow,
-    /// Police, emergency rescue, armed police, army.
-    White,
-    /// Embassies, consulates, Hong Kong and Macao.
-    Black,
-}
-
-impl Colour {
-    /// Every colour, in the order of the reader's output.
-    pub const ALL: [Colour; 6] =
-        [Colour::Blue, Colour::Green, Colour::YellowGreen, Colour::Yellow, Colour::White, Colour::Black];
-
-    /// The likeliest of them, given a probability for each in the order of [`Colour::ALL`].
-    pub fn likeliest(probabilities: &[f32; 6]) -> Colour {
-        let best = (0..6).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-        Colour::ALL[best.unwrap_or(0)]
-    }
-}
-
-/// What a plate's text says about the vehicle. Blue and large yellow plates share one form (`苏F12345`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// Province, letter, five letters or digits: blue small cars, yellow large ones.
-    Standard,
-    /// Eight characters, the new-energy letter third: small cars.
-    NewEnergySmall,
-    /// Eight characters, the new-energy letter last: large vehicles.
-    NewEnergyLarge,
-    /// …警.
-    Police,
-    /// …应急.
-    Emergency,
-    /// 使….
-    Embassy,
-    /// …领.
-    Consulate,
-    /// 粤Z…港 or 粤Z…澳.
-    HongKongMacao,
-    /// …学.
-    Learner,
-    /// …挂.
-    Trailer,
-    /// WJ….
-    ArmedPolice,
-    /// Two letters and five letters or digits.
-    Military,
-}
-
-/// A plate's kind: its form together with the ground colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Small car.
-    Blue,
-    /// New energy, small or large.
-    Green,
-    /// Large vehicle.
-    Yellow,
-    /// …警.
-    Police,
-    /// …应急.
-    Emergency,
-    /// 使….
-    Embassy,
-    /// …领, or a standard form on black (old consular and foreigners' plates).
-    Consulate,
-    /// 粤Z…港, 粤Z…澳.
-    HongKongMacao,
-    /// …学.
-    Learner,
-    /// …挂.
-    Trailer,
-    /// WJ….
-    ArmedPolice,
-    /// The army's.
-    Military,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Blue => "blue",
-            Kind::Green => "green",
-            Kind::Yellow => "yellow",
-            Kind::Police => "police",
-            Kind::Emergency => "emergency",
-            Kind::Embassy => "embassy",
-            Kind::Consulate => "consulate",
-            Kind::HongKongMacao => "hong_kong_macao",
-            Kind::Learner => "learner",
-            Kind::Trailer => "trailer",
-            Kind::ArmedPolice => "armed_police",
-            Kind::Military => "military",
-        })
-    }
 }
 
 /// Why a text is not a plate.
@@ -263,16 +159,9 @@ impl FromStr for Plate {
 
 /// Folds what people type into what stands on plates; `None` for separators.
 fn normalise(c: char) -> Option<char> {
-    let c = match c {
-        // Full-width forms lie at a fixed distance from ASCII (Unicode, Halfwidth and Fullwidth Forms).
-        '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
-        _ => c,
-    };
-    match c {
-        ' ' | '\u{3000}' | '\u{a0}' | '\t' | '\r' | '\n' | '·' | '•' | '・' | '.' | '-' | '—' | '\u{feff}' => {
-            None
-        }
-        _ => Some(c.to_ascii_uppercase()),
+    match narrow(c) {
+        ' ' | '\u{a0}' | '\t' | '\r' | '\n' | '·' | '•' | '・' | '.' | '-' | '—' | '\u{feff}' => None,
+        c => Some(c.to_ascii_uppercase()),
     }
 }
 

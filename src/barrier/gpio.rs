@@ -13,7 +13,7 @@ use gpiocdev::{Chip, Request};
 use super::{Arm, ArmError};
 
 /// The name that other programs see on our line.
-const CONSUMER: &str = "plategate";
+pub const CONSUMER: &str = "plategate";
 
 /// A line requested as an output, inactive from its first moment on, and held until it is dropped.
 pub struct GpioArm {
@@ -133,7 +133,8 @@ fn unavailable(path: &Path, error: &std::io::Error) -> ArmError {
     })
 }
 
-fn busy(chip: &Path, offset: Offset, consumer: &str) -> ArmError {
+/// Why a line that `consumer` holds cannot be had, and what to do.
+pub fn busy(chip: &Path, offset: Offset, consumer: &str) -> ArmError {
     let chip = chip.display();
     ArmError::Unavailable(match consumer {
         CONSUMER => format!("{chip} line {offset} is held by another plategate: stop it first"),

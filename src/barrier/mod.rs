@@ -25,7 +25,7 @@ mod simulated;
 use std::time::Instant;
 
 pub use button::{BarrierState, Clock, Failure, SystemClock};
-pub use gpio::{GpioArm, LineReport, chips, look};
+pub use gpio::{CONSUMER, GpioArm, LineReport, busy, chips, look};
 pub use pulser::Barrier;
 pub use simulated::{Edge, SimulatedArm};
 

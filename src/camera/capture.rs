@@ -43,12 +43,12 @@ impl Capture {
 }
 
 fn open(settings: &config::Camera) -> opencv::Result<VideoCapture> {
-    let timeouts = |prefix: &[i32]| {
-        let mut all = prefix.to_vec();
-        all.extend([videoio::CAP_PROP_OPEN_TIMEOUT_MSEC, settings.open_timeout_ms as i32]);
-        all.extend([videoio::CAP_PROP_READ_TIMEOUT_MSEC, settings.read_timeout_ms as i32]);
-        Vector::from_slice(&all)
-    };
+    let timeouts = Vector::from_slice(&[
+        videoio::CAP_PROP_OPEN_TIMEOUT_MSEC,
+        settings.open_timeout_ms as i32,
+        videoio::CAP_PROP_READ_TIMEOUT_MSEC,
+        settings.read_timeout_ms as i32,
+    ]);
     match &settings.source {
         Source::V4l2(path) => {
             let mjpg = VideoWriter::fourcc('M', 'J', 'P', 'G')?;
@@ -65,9 +65,9 @@ fn open(settings: &config::Camera) -> opencv::Result<VideoCapture> {
             }
             Ok(capture)
         }
-        Source::Rtsp(url) => VideoCapture::from_file_with_params(url, videoio::CAP_FFMPEG, &timeouts(&[])),
+        Source::Rtsp(url) => VideoCapture::from_file_with_params(url, videoio::CAP_FFMPEG, &timeouts),
         Source::GStreamer(pipeline) => VideoCapture::from_file(pipeline, videoio::CAP_GSTREAMER),
-        Source::File(path) => VideoCapture::from_file_with_params(path, videoio::CAP_FFMPEG, &timeouts(&[])),
+        Source::File(path) => VideoCapture::from_file_with_params(path, videoio::CAP_FFMPEG, &timeouts),
         Source::Folder(_) | Source::Rendered => VideoCapture::default(),
     }
 }
@@ -91,22 +91,22 @@ fn check_reachable(source: &Source, timeout: Duration) -> Result<(), CameraError
         },
         Source::Rtsp(url) => {
             let Some((host, port)) = rtsp_host(url) else { return wrong("no host in this address".into()) };
-            let addresses = match (host.as_str(), port).to_socket_addrs() {
-                Ok(addresses) => addresses.collect::<Vec<_>>(),
-                Err(e) => return wrong(format!("{host}: {e}")),
-            };
-            let tries = addresses.iter().map(|address| TcpStream::connect_timeout(address, timeout));
-            match tries.fold(None, |best, next| match (best, next) {
-                (Some(Ok(c)), _) | (_, Ok(c)) => Some(Ok(c)),
-                (_, Err(e)) => Some(Err(e)),
-            }) {
-                Some(Ok(_)) => Ok(()),
-                Some(Err(e)) => wrong(format!("{host}:{port}: {e}")),
-                None => wrong(format!("{host} has no address")),
-            }
+            connect(&host, port, timeout).or_else(wrong)
         }
         _ => Ok(()),
     }
+}
+
+/// Does anybody answer there, at the first of the host's addresses that does?
+fn connect(host: &str, port: u16, timeout: Duration) -> Result<(), String> {
+    let mut problem = format!("{host} has no address");
+    for address in (host, port).to_socket_addrs().map_err(|e| format!("{host}: {e}"))? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(_) => return Ok(()),
+            Err(e) => problem = format!("{host}:{port}: {e}"),
+        }
+    }
+    Err(problem)
 }
 
 /// Host and port of `rtsp://user:password@host:port/path`.

@@ -15,15 +15,10 @@ pub(super) struct Mailbox {
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
     inner: Mutex<Inner>,
     changed: Condvar,
-}
-
-impl Default for Shared {
-    fn default() -> Shared {
-        Shared { inner: Mutex::new(Inner::default()), changed: Condvar::new() }
-    }
 }
 
 struct Inner {

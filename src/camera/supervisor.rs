@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::mailbox::{Doing, Mailbox};
-use super::{Got, Opener};
+use super::{CameraError, Got, Opener};
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -93,54 +93,35 @@ fn attend(mailbox: &Mailbox, limits: Limits) -> Outcome {
 
 fn spawn_grabber(mailbox: Mailbox, open: Arc<Opener>, generation: u64, alive: Arc<AtomicUsize>) {
     alive.fetch_add(1, Ordering::AcqRel);
-    let failed = mailbox.clone();
-    let counted = alive.clone();
+    let (theirs, counted) = (mailbox.clone(), alive.clone());
     let spawned = std::thread::Builder::new().name("grabber".into()).spawn(move || {
-        let grab = std::panic::AssertUnwindSafe(|| grab(&mailbox, &open, generation));
-        if std::panic::catch_unwind(grab).is_err() {
-            let error = super::CameraError("the camera's driver failed".into());
-            mailbox.report(generation, Doing::Failed(error));
-        }
-        alive.fetch_sub(1, Ordering::AcqRel);
+        let grab = std::panic::AssertUnwindSafe(|| grab(&theirs, &open, generation));
+        let ended =
+            std::panic::catch_unwind(grab).unwrap_or_else(|_| Err(CameraError("the camera's driver failed".into())));
+        // One that is no longer in charge is not heard.
+        theirs.report(generation, ended.map_or_else(Doing::Failed, |()| Doing::Ended));
+        counted.fetch_sub(1, Ordering::AcqRel);
     });
     if let Err(error) = spawned {
-        counted.fetch_sub(1, Ordering::AcqRel);
-        failed.report(generation, Doing::Failed(super::CameraError(format!("no thread for the camera: {error}"))));
+        alive.fetch_sub(1, Ordering::AcqRel);
+        mailbox.report(generation, Doing::Failed(CameraError(format!("no thread for the camera: {error}"))));
     }
 }
 
-/// The grabber: opens the camera and takes every frame as soon as it is there.
-fn grab(mailbox: &Mailbox, open: &Opener, generation: u64) {
-    let mut source = match open() {
-        Ok(source) => source,
-        Err(error) => {
-            mailbox.report(generation, Doing::Failed(error));
-            return;
-        }
-    };
-    if !mailbox.report(generation, Doing::Reading) {
-        return;
-    }
-    loop {
+/// The grabber: opens the camera and takes every frame as soon as it is there, until its end or until another grabber is
+/// in charge.
+fn grab(mailbox: &Mailbox, open: &Opener, generation: u64) -> Result<(), CameraError> {
+    let mut source = open()?;
+    let mut in_charge = mailbox.report(generation, Doing::Reading);
+    while in_charge {
         let mut picture = mailbox.spare();
-        match source.read(&mut picture) {
-            Ok(Got::Frame) if picture.width == 0 || picture.height == 0 => {
-                mailbox.report(generation, Doing::Failed(super::CameraError("the camera sends empty frames".into())));
-                return;
-            }
-            Ok(Got::Frame) => {
-                if !mailbox.put(generation, picture, Instant::now()) {
-                    return;
-                }
-            }
-            Ok(Got::End) => {
-                mailbox.report(generation, Doing::Ended);
-                return;
-            }
-            Err(error) => {
-                mailbox.report(generation, Doing::Failed(error));
-                return;
-            }
+        if source.read(&mut picture)? == Got::End {
+            break;
         }
+        if picture.width == 0 || picture.height == 0 {
+            return Err(CameraError("the camera sends empty frames".into()));
+        }
+        in_charge = mailbox.put(generation, picture, Instant::now());
     }
+    Ok(())
 }

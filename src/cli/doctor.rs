@@ -148,9 +148,8 @@ fn barrier_output(config: &Config) -> Found {
             let line = format!("{} ({}) line {} {}", b.chip.display(), report.label, b.line, report.name);
             match report.used_by.as_deref() {
                 None => Ok((Status::Ok, format!("{line}: free"))),
-                Some("plategate") => Ok((Status::Ok, format!("{line}: held by a running plategate"))),
-                Some("") => Err(format!("{line}: the kernel keeps it to itself: choose another line")),
-                Some(other) => Err(format!("{line}: held by {other}: stop that program or choose another line")),
+                Some(barrier::CONSUMER) => Ok((Status::Ok, format!("{line}: held by a running plategate"))),
+                Some(other) => Err(barrier::busy(&b.chip, b.line, other).to_string()),
             }
         }
     }

@@ -77,8 +77,7 @@ impl Register {
     /// them.
     pub fn apply(&self, by: &str, changes: &[Change]) -> Result<(), StoreError> {
         let at = Timestamp::now();
-        let first =
-            self.changes.inner.last()?.and_then(|(k, _)| k.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
+        let last = self.changes.last_number()?;
         let trees = (&self.households.inner, &self.vehicles.inner, &self.changes.inner);
         let result: Result<(), TransactionError<()>> = trees.transaction(|(households, vehicles, journal)| {
             for (n, change) in changes.iter().enumerate() {
@@ -94,7 +93,7 @@ impl Register {
                     }
                 }
                 let entry = Entry { at, by: by.to_owned(), change: change.clone() };
-                journal.insert(&(first + 1 + n as u64).to_be_bytes(), encode(&entry))?;
+                journal.insert(&(last + 1 + n as u64).to_be_bytes(), encode(&entry))?;
             }
             Ok::<(), ConflictableTransactionError<()>>(())
         });

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use super::{Change, Household, Vehicle, table};
 use crate::plate::Plate;
+use crate::text;
 
 /// A row that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -196,12 +197,7 @@ fn date(text: &str) -> Result<Option<Date>, String> {
 
 /// Full-width digits and signs as ASCII.
 fn narrow(text: &str) -> String {
-    let fold = |c: char| match c {
-        '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
-        '\u{3000}' => ' ',
-        _ => c,
-    };
-    text.chars().map(fold).collect::<String>().trim().to_owned()
+    text.chars().map(text::narrow).collect::<String>().trim().to_owned()
 }
 
 /// The register as rows, the header first, in the order of household and plate.

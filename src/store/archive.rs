@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError, codec};
+use super::{Store, StoreError, decode, encode};
 
 const FORMAT: u32 = 1;
 const TREES: [&str; 4] = ["households", "vehicles", "changes", "events"];
@@ -104,7 +104,7 @@ fn dump(store: &Store, tree: &'static str) -> Result<Vec<u8>, StoreError> {
     let mut out = Vec::new();
     for item in store.tree(tree)?.inner.iter() {
         let (key, value) = item?;
-        match codec::decode::<serde_json::Value>(&value) {
+        match decode::<serde_json::Value>(&value) {
             Ok(record) => {
                 let line = Line { key: key.to_vec(), record };
                 serde_json::to_writer(&mut out, &line).expect("a line is plain data");
@@ -198,7 +198,7 @@ fn place(store: &Store, name: &str, bytes: &[u8], summary: &mut Summary) -> Resu
         let into = store.tree(tree).map_err(|e| e.to_string())?;
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             let line: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-            into.inner.insert(line.key, codec::encode(&line.record)).map_err(|e| e.to_string())?;
+            into.inner.insert(line.key, encode(&line.record)).map_err(|e| e.to_string())?;
             *summary.records.entry(tree.to_owned()).or_default() += 1;
         }
         return Ok(());

@@ -7,7 +7,8 @@ const VERSION: u8 = 1;
 /// Version and CRC-32 (IEEE 802.3) of what follows.
 const HEAD: usize = 5;
 
-pub(super) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+/// A record as bytes.
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     // Our records are plain structures: serde_json fails on maps with odd keys and failing Serialize only.
     let json = serde_json::to_vec(record).expect("a record is plain data");
     let mut out = Vec::with_capacity(HEAD + json.len());
@@ -17,7 +18,8 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     out
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {
+/// A record from bytes; the error says what is wrong.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {
     let (&version, rest) = bytes.split_first().ok_or("it is empty")?;
     if version != VERSION {
         return Err("it is of another version");

@@ -27,8 +27,8 @@ impl Events {
     /// Opens the journal.
     pub fn open(store: Arc<Store>) -> Result<Events, StoreError> {
         let tree = store.tree("events")?;
-        let last = tree.inner.last()?.and_then(|(key, _)| key.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
-        Ok(Events { store, tree, next: AtomicU64::new(last + 1) })
+        let next = AtomicU64::new(tree.last_number()? + 1);
+        Ok(Events { store, tree, next })
     }
 
     /// Puts an arrival on record: the picture first, then the event. When this returns both are on the disk.
@@ -40,15 +40,9 @@ impl Events {
             Ok(name) => event.picture = Some(name),
             Err(error) => tracing::error!(%error, "the picture of an arrival could not be kept"),
         }
-        self.put(&event)?;
+        self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
         self.store.commit()?;
         Ok(event)
-    }
-
-    /// Writes an event as it is, with its number; not yet on the disk.
-    pub(super) fn put(&self, event: &Event) -> Result<(), StoreError> {
-        self.tree.inner.insert(event.id.to_be_bytes(), encode(event))?;
-        Ok(())
     }
 
     /// The newest events before the number `before` (or all), newest first. Damaged ones are passed over.

@@ -13,8 +13,10 @@ pub mod events;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::text::one_line;
+pub(crate) use codec::{decode, encode};
 
 /// The data folder, opened by this process alone.
 pub struct Store {
@@ -152,7 +154,7 @@ impl Tree {
         let mut out = Vec::new();
         for item in self.inner.iter() {
             let (key, value) = item?;
-            match codec::decode(&value) {
+            match decode(&value) {
                 Ok(record) => out.push(record),
                 Err(problem) => {
                     let key = String::from_utf8_lossy(&key).into_owned();
@@ -163,23 +165,18 @@ impl Tree {
         Ok(out)
     }
 
+    /// The last of the numbers that the records are kept by (big-endian, so that they are in order); 0 if there is none.
+    pub(crate) fn last_number(&self) -> Result<u64, StoreError> {
+        Ok(self.inner.last()?.and_then(|(key, _)| key.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
     pub(crate) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         let damaged = |problem| {
             let key = String::from_utf8_lossy(key).into_owned();
             StoreError::Record { tree: self.name, key, problem }
         };
-        self.inner.get(key)?.map(|value| codec::decode(&value).map_err(damaged)).transpose()
+        self.inner.get(key)?.map(|value| decode(&value).map_err(damaged)).transpose()
     }
-}
-
-/// A record as bytes.
-pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
-    codec::encode(record)
-}
-
-/// A record from bytes; the error says what is wrong.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {
-    codec::decode(bytes)
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {
@@ -217,10 +214,6 @@ fn set_torn_snapshots_aside(folder: &Path, inside: &Path) -> Result<(), StoreErr
         }
     }
     Ok(())
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

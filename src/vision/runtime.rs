@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::VisionError;
 use crate::config::{self, Provider};
 use crate::plate::ALPHABET;
+use crate::text::one_line;
 
 /// The oldest API of ONNX Runtime that will do: that of 1.24.
 const API: u32 = 24;
@@ -213,10 +214,6 @@ fn register(provider: Provider, builder: &mut SessionBuilder) -> ort::Result<()>
         Provider::Xnnpack => ort::ep::XNNPACK::default().register(builder),
         Provider::Acl => ort::ep::ACL::default().register(builder),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
