@@ -1,7 +1,8 @@
-"""Writes corners.onnx or reader.onnx from a run's best weights, and checks the file against PyTorch.
+"""Writes detector.onnx, corners.onnx or reader.onnx from a run's best weights, and checks the file against PyTorch.
 
-    python export.py corners --run runs/refiner --out ../corners.onnx
-    python export.py reader  --run runs/reader  --out ../reader.onnx [--temperature temperature.json]
+    python export.py detector --run runs/detector --out ../detector.onnx
+    python export.py corners  --run runs/refiner  --out ../corners.onnx
+    python export.py reader   --run runs/reader   --out ../reader.onnx [--temperature temperature.json]
 """
 import argparse
 import datetime
@@ -15,6 +16,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+import detector_net
 import kinds
 from reader import Reader
 from refiner import Exported, Refiner
@@ -34,15 +36,42 @@ class Tempered(nn.Module):
         return self.net(plate)
 
 
+class Scored(nn.Module):
+    """The detector with its score as a probability."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, image):
+        out = self.net(image)
+        return (torch.cat([torch.sigmoid(out[:, :1]), out[:, 1:]], 1),)
+
+
+# role: input name, output names, the input shapes in use
+CONTRACTS = {
+    "detector": ("image", ["plates"], [(1, 3, 288, 512), (1, 3, 512, 288), (1, 3, 384, 384), (1, 3, 160, 256)]),
+    "corners": ("patch", ["corners", "flags"], [(1, 3, 48, 144)]),
+    "reader": ("plate", ["slots", "colour"], [(1, 3, 40, 144)]),
+}
+# the detector's input may have any size
+AXES = {"image": {2: "height", 3: "width"}, "plates": {2: "height/8", 3: "width/8"}}
+
+
 def build(role, run, temperature):
-    """(module, input name, shape, output names)."""
-    saved = torch.load(Path(run) / "best.pt", weights_only=True)
-    net = Reader() if role == "reader" else Refiner()
-    net.load_state_dict(saved["ema"])
+    """The network of the run's best weights, as it is exported."""
+    weights = torch.load(Path(run) / "best.pt", weights_only=True)["ema"]
+    if role == "detector":
+        # The sizes differ in the widths of the layers at strides 16 and 32.
+        widths = tuple(weights[f"{layer}.0.0.weight"].shape[0] for layer in ("to16", "to32"))
+        fits = lambda size: detector_net.SIZES[size][2:4] == widths
+        net = detector_net.Detector(next(size for size in detector_net.SIZES if fits(size)))
+    else:
+        net = Reader() if role == "reader" else Refiner()
+    net.load_state_dict(weights)
     net.eval()
-    if role == "reader":
-        return Tempered(net, temperature).eval(), "plate", (1, 3, 40, 144), ["slots", "colour"]
-    return Exported(net).eval(), "patch", (1, 3, 48, 144), ["corners", "flags"]
+    wrapped = {"detector": Scored, "corners": Exported, "reader": lambda n: Tempered(n, temperature)}[role]
+    return wrapped(net).eval()
 
 
 def stamp(path, role, recipe):
@@ -56,37 +85,44 @@ def stamp(path, role, recipe):
     onnx.save(model, str(path))
 
 
-def verify(path, net, name, shape):
-    """(largest difference from PyTorch, median milliseconds on one thread)."""
+def verify(path, net, name, shapes):
+    """(largest difference from PyTorch over these shapes, median milliseconds at the first one on one thread)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     rng, worst, times = np.random.default_rng(0), 0.0, []
-    for _ in range(200):
-        x = rng.random(shape, np.float32)
-        begin = time.perf_counter()
-        out = session.run(None, {name: x})
-        times.append(time.perf_counter() - begin)
-        if len(times) <= 20:
+    for shape in shapes:
+        for _ in range(20):
+            x = rng.random(shape, np.float32)
             with torch.no_grad():
-                worst = max(worst, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(out, net(torch.from_numpy(x)))))
+                wanted = net(torch.from_numpy(x))
+            out = session.run(None, {name: x})
+            worst = max(worst, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(out, wanted, strict=True)))
+    x = rng.random(shapes[0], np.float32)
+    for _ in range(200):
+        begin = time.perf_counter()
+        session.run(None, {name: x})
+        times.append(time.perf_counter() - begin)
     return worst, float(np.median(times)) * 1e3
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("role", choices=["corners", "reader"])
+    parser.add_argument("role", choices=list(CONTRACTS))
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--temperature", type=Path, help="calibrate.py's file; without it the temperature is 1")
     args = parser.parse_args()
     torch.set_num_threads(1)
     temperature = json.loads(args.temperature.read_text())["temperature"] if args.temperature else 1.0
-    net, name, shape, outputs = build(args.role, args.run, temperature)
+    net = build(args.role, args.run, temperature)
+    name, outputs, shapes = CONTRACTS[args.role]
+    axes = AXES if args.role == "detector" else None
     partial = args.out.with_suffix(".partial")
-    torch.onnx.export(net, torch.zeros(shape), str(partial), opset_version=17, dynamo=False, input_names=[name], output_names=outputs)
+    torch.onnx.export(net, torch.zeros(shapes[0]), str(partial), opset_version=17, dynamo=False, input_names=[name],
+                      output_names=outputs, dynamic_axes=axes)
     stamp(partial, args.role, args.run.name)
-    worst, ms = verify(partial, net, name, shape)
+    worst, ms = verify(partial, net, name, shapes)
     if worst > 1e-3:
         raise SystemExit(f"{partial}: differs from PyTorch by {worst}")
     partial.replace(args.out)

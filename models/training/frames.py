@@ -8,20 +8,15 @@ RGB uint8 [H,W,3]; corners are float32 [4,2], x and y in pixels, top left first,
 """
 import argparse
 import csv
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from data import photo_root, read_rgb
+
 LONG_SIDE = 720  # of a cached frame: CCPD's plates are then up to about 190 pixels wide
 LEVELS = 3  # full, half and quarter size: shrinking from the right one costs little and does not alias
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def photo_root():
-    """The folder with the photographs."""
-    return Path(os.environ.get("PLATEGATE_PHOTOS", REPOSITORY / "../shared/plates"))
 
 
 def manifest(root=None, **wanted):
@@ -40,14 +35,6 @@ def quad_of(row):
     if not row["corners"]:
         return None
     return np.array([float(v) for v in row["corners"].split(",")], np.float32).reshape(4, 2)
-
-
-def read_rgb(path):
-    """A picture as RGB uint8."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{path}: not a picture")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_frame(root, row):

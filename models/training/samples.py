@@ -40,21 +40,7 @@ class Sampler:
         self.backgrounds = loaded["backgrounds"]["train"]
         self.small = [b for b in self.backgrounds if b.shape[0] < 60]
         self.wide = [b for b in self.backgrounds if b.shape[0] >= 60]
-        self.renderer = synth.PlateRenderer(seed)
-        self.pool = [self._render() for _ in range(pool)]
-
-    def _render(self):
-        plate = self.renderer.render(self.rng)
-        h, w = plate.image.shape[:2]
-        plate.image = cv2.resize(plate.image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
-        return plate
-
-    def _plate(self):
-        """A rendered plate; a tenth of the draws are fresh ones that replace an old one."""
-        n = int(self.rng.integers(len(self.pool)))
-        if self.rng.random() < 0.1:
-            self.pool[n] = self._render()
-        return self.pool[n]
+        self.pool = synth.PlatePool(seed, self.rng, pool)
 
     def _pick(self, items, cumulated):
         return items[min(len(items) - 1, int(np.searchsorted(cumulated, self.rng.random())))]
@@ -81,7 +67,7 @@ class Sampler:
             quad = data.jitter(quad, rng, each * sloppy, shift, 0.012 * sloppy)
             out = data.flatten(item["image"], quad, item["rows"])
             return augment.degrade(out, rng, 0.75), kinds.encode(item["text"]), data.colour_index(item)
-        plate = self._plate()
+        plate = self.pool.draw()
         quad = data.jitter(data.full_quad(plate.image), rng, each, shift, 0.01)
         out = data.flatten(plate.image, quad, plate.rows, self._ground(data.PLATE))
         return augment.degrade(out, rng, 0.97), kinds.encode(plate.text), kinds.COLOURS.index(plate.colour)
@@ -108,7 +94,7 @@ class Sampler:
             quad = data.jitter(true, rng, **rough)
             out, strength = data.warp(item["image"], quad, data.PATCH_RECT, data.PATCH), 0.7
         else:
-            plate = self._plate()
+            plate = self.pool.draw()
             true, rows = data.full_quad(plate.image), plate.rows
             quad = data.jitter(true, rng, **rough)
             out, strength = data.warp(plate.image, quad, data.PATCH_RECT, data.PATCH, self._ground(data.PATCH)), 0.97

@@ -43,24 +43,11 @@ class Scenes:
             at = self.cache.source == source
             weights[at] = share / max(1, at.sum())
         self.weights = np.cumsum(weights / weights.sum())
-        self.renderer = synth.PlateRenderer(seed)
-        self.pool = [self._render() for _ in range(pool)]
+        self.pool = synth.PlatePool(seed, self.rng, pool)
         root = frames.photo_root()
         rows = [r for r in frames.manifest(root, kind="background", split="train")]
         self.blanks = [frames.read_rgb(root / r["path"]) for r in rows[:1500]]
         self.noise = (self.rng.standard_normal((12, *CANVAS, 3)) * 16).astype(np.int16)
-
-    def _render(self):
-        plate = self.renderer.render(self.rng)
-        h, w = plate.image.shape[:2]
-        plate.image = cv2.resize(plate.image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
-        return plate
-
-    def _plate(self):
-        n = int(self.rng.integers(len(self.pool)))
-        if self.rng.random() < 0.1:
-            self.pool[n] = self._render()
-        return self.pool[n]
 
     def draw(self):
         """One training picture."""
@@ -129,7 +116,7 @@ class Scenes:
 
     def _paste(self, image, quad, like_place):
         """Warps a rendered plate over `quad`; returns the quad it then has."""
-        rng, plate = self.rng, self._plate()
+        rng, plate = self.rng, self.pool.draw()
         quad = rendered_quad(quad, plate.rows).astype(np.float32)
         h, w = plate.image.shape[:2]
         span = max(8.0, float(np.linalg.norm(quad[1] - quad[0])))

@@ -198,6 +198,27 @@ class PlateRenderer:
             image *= np.linspace(a, b, w, dtype=np.float32)[None, :, None]
 
 
+class PlatePool:
+    """Rendered plates at half size; a tenth of the draws put a fresh one in an old one's place."""
+
+    def __init__(self, seed, rng, size):
+        self.rng, self.renderer = rng, PlateRenderer(seed)
+        self.plates = [self._render() for _ in range(size)]
+
+    def _render(self):
+        plate = self.renderer.render(self.rng)
+        h, w = plate.image.shape[:2]
+        plate.image = cv2.resize(plate.image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+        return plate
+
+    def draw(self):
+        """A plate."""
+        n = int(self.rng.integers(len(self.plates)))
+        if self.rng.random() < 0.1:
+            self.plates[n] = self._render()
+        return self.plates[n]
+
+
 def layout(kind, text, rng):
     """Where each character stands: (char, left, top, width, height, whether it is red), in millimetres."""
     if kind.startswith("green"):  # 8 characters, the province 45 wide, the others 43, gaps 9, a larger gap after two
