@@ -12,6 +12,7 @@ use plategate::picture::Picture;
 use plategate::plate::Colour;
 use plategate::register::{Snapshot, demo};
 use plategate::vision::Vision;
+use plategate::vision::shrink::Scratch;
 use plategate::vision::warp::Planes;
 
 /// A painted 1080p frame with a car at the stop line.
@@ -29,9 +30,9 @@ fn frame() -> Picture {
 
 fn corridor(c: &mut Criterion) {
     let frame = frame();
-    let (mut planes, mut rows) = (Planes::new(512, 288), Vec::new());
+    let (mut planes, mut scratch) = (Planes::new(512, 288), Scratch::default());
     c.bench_function("shrink 1080p to 512x288", |b| {
-        b.iter(|| planes.fit(black_box(&frame), [0, 0, frame.width, frame.height], &mut rows))
+        b.iter(|| planes.fit(black_box(&frame), [0, 0, frame.width, frame.height], &mut scratch))
     });
     let mut vision = Vision::load(&config::Vision::default()).expect("run `make build` first");
     c.bench_function("read a 1080p frame with one plate", |b| {

@@ -91,6 +91,8 @@ pub struct Vision {
     pub onnxruntime: Option<PathBuf>,
     /// What computes.
     pub provider: Provider,
+    /// How the networks compute.
+    pub precision: Precision,
     /// Threads a network may use.
     pub threads: usize,
     /// The lane in the picture: left, top, width, height as shares 0..1 of the frame. Nothing outside is looked at.
@@ -105,11 +107,26 @@ impl Default for Vision {
             models: None,
             onnxruntime: None,
             provider: Provider::Cpu,
+            precision: Precision::Auto,
             threads: 1,
             lane: None,
             narrowest_plate_px: 40.0,
         }
     }
+}
+
+/// How the networks compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Each network in the form that was measured to serve best: on a CPU the reader in 8-bit integers, everything else
+    /// in 32-bit floating point.
+    #[default]
+    Auto,
+    /// 32-bit floating point.
+    Fp32,
+    /// 8-bit integers.
+    Int8,
 }
 
 /// ONNX Runtime's execution providers.

@@ -51,6 +51,14 @@ def reliability(slots, truth):
     return rows
 
 
+def expected_error(slots, truth, bins=15):
+    """Expected calibration error (Naeini et al., 2015): the mean distance of claimed and true share over equal bins."""
+    p, best = torch.softmax(slots, 2).max(2)
+    p, right = p.flatten().numpy(), (best == truth).flatten().numpy()
+    at = np.minimum((p * bins).astype(int), bins - 1)
+    return float(sum(abs(p[at == b].sum() - right[at == b].sum()) for b in range(bins)) / len(p))
+
+
 def draw(rows, path):
     import matplotlib
 
@@ -78,6 +86,7 @@ def main():
     rows = reliability(slots / temperature, truth)
     args.out.mkdir(parents=True, exist_ok=True)
     record = {"temperature": round(temperature, 4), "nll": round(after, 5), "nll_without": round(before, 5), "photographs": len(truth),
+              "expected_calibration_error": round(expected_error(slots / temperature, truth), 5),
               "reliability": [dict(zip(("from", "to", "slots", "claimed", "right"), r)) for r in rows]}
     (args.out / "temperature.json").write_text(json.dumps(record, indent=1) + "\n")
     draw(rows, args.out / "reliability.png")

@@ -68,7 +68,11 @@ class Detector(nn.Module):
         nn.init.constant_(self.score.bias, -4.0)  # plates are rare: start from "nothing here"
 
     def forward(self, x):
-        at8 = self.to8(self.stem(x * 4.0 - 2.0))
+        return self.from_centred(x * 4.0 - 2.0)
+
+    def from_centred(self, x):
+        """The answer for a picture whose values are -2..2."""
+        at8 = self.to8(self.stem(x))
         at16 = self.to16(at8)
         at32 = self.to32(at16)
         up = F.interpolate(self.side32(at32), scale_factor=2.0, mode="nearest")

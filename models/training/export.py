@@ -37,14 +37,17 @@ class Tempered(nn.Module):
 
 
 class Scored(nn.Module):
-    """The detector with its score as a probability."""
+    """The detector with its score as a probability, and its input's factor folded into the first layer: on a whole frame
+    that multiplication alone took a twentieth of the time."""
 
     def __init__(self, net):
         super().__init__()
         self.net = net
+        with torch.no_grad():
+            net.stem[0].weight *= 4.0
 
     def forward(self, image):
-        out = self.net(image)
+        out = self.net.from_centred(image - 0.5)
         return (torch.cat([torch.sigmoid(out[:, :1]), out[:, 1:]], 1),)
 
 

@@ -103,6 +103,8 @@ def main():
     parser.add_argument("--cache", default="runs/items.pkl")
     parser.add_argument("--refiner", help="a refiner's run: trains on, and is judged on, its corners too")
     parser.add_argument("--top", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--glyphs", help="the file of glyphs.py: painted plates wear photographed glyphs")
+    parser.add_argument("--start", type=Path, help="a run whose weights to begin with, when this one is new")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1), data.cv2.setNumThreads(1), torch.manual_seed(args.seed)
@@ -113,9 +115,9 @@ def main():
         refine.attach(refine.load_refiner(args.refiner)[0], loaded["items"])
         views.append(tensors([dict(it, quad=(it["refined"] or [it["quad"]])[0]) for it in dev]))
     net = Reader().to(memory_format=torch.channels_last)
-    log = Log(args.run, net, sum(p.numel() for p in net.parameters()))
+    log = Log(args.run, net, sum(p.numel() for p in net.parameters()), args.start)
     ema = Ema(net, log.saved)
-    sampler = samples.Sampler(loaded, args.seed + log.seen)
+    sampler = samples.Sampler(loaded, args.seed + log.seen, stamped=args.glyphs)
     opt = torch.optim.AdamW(net.parameters(), lr=args.top, weight_decay=1e-3)
     begin = checked = time.time()
     while True:
@@ -128,7 +130,7 @@ def main():
         loss = F.cross_entropy(slots.flatten(0, 1), text.flatten(), label_smoothing=0.01)
         loss = loss + 0.1 * F.cross_entropy(hue, colour, ignore_index=data.IGNORE)
         opt.zero_grad(), loss.backward(), opt.step(), ema.update(net)
-        log.step(48, float(loss.detach()))
+        log.step(48, float(loss.detach()), done)
         if time.time() - checked > 90 or done >= 1:
             checks = [check(ema.net, dev, x) for x in views]
             result = {"whole": checks[0][0], "refined": checks[-1][0]}

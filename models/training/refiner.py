@@ -103,6 +103,8 @@ def main():
     parser.add_argument("--minutes", type=float, default=14)
     parser.add_argument("--run", type=Path, default=Path("runs/refiner"))
     parser.add_argument("--cache", default="runs/items.pkl")
+    parser.add_argument("--glyphs", help="the file of glyphs.py: painted plates wear photographed glyphs")
+    parser.add_argument("--start", type=Path, help="a run whose weights to begin with, when this one is new")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1), data.cv2.setNumThreads(1), torch.manual_seed(args.seed)
@@ -110,9 +112,9 @@ def main():
     dev = [it for it in loaded["items"] if it["split"] == "dev" and it["exact"]]
     blanks = loaded["backgrounds"]["dev"][:400]
     net = Refiner().to(memory_format=torch.channels_last)
-    log = Log(args.run, net, sum(p.numel() for p in net.parameters()))
+    log = Log(args.run, net, sum(p.numel() for p in net.parameters()), args.start)
     ema, start = Ema(net, log.saved), log.seen
-    sampler = samples.Sampler(loaded, args.seed + start, pool=1200)
+    sampler = samples.Sampler(loaded, args.seed + start, pool=1200, stamped=args.glyphs)
     opt = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     begin = checked = time.time()
     while True:
@@ -123,7 +125,7 @@ def main():
         net.train()
         loss = loss_of(net(x.to(memory_format=torch.channels_last)), *target)
         opt.zero_grad(), loss.backward(), opt.step(), ema.update(net)
-        log.step(48, float(loss.detach()))
+        log.step(48, float(loss.detach()), done)
         if time.time() - checked > 45 or done >= 1:
             result = check(ema.net, dev, blanks)
             log.save(net, ema, result, -result["after_pct"])

@@ -30,7 +30,7 @@ def balance(items, sources):
 class Sampler:
     """Draws samples; `real` is the share of photographs, `blank` of places without a plate."""
 
-    def __init__(self, loaded, seed, pool=3000):
+    def __init__(self, loaded, seed, pool=3000, stamped=None):
         self.rng = np.random.default_rng(seed)
         self.items = [it for it in loaded["items"] if it["split"] == "train"]
         self.exact = [it for it in self.items if it["exact"]]
@@ -40,7 +40,7 @@ class Sampler:
         self.backgrounds = loaded["backgrounds"]["train"]
         self.small = [b for b in self.backgrounds if b.shape[0] < 60]
         self.wide = [b for b in self.backgrounds if b.shape[0] >= 60]
-        self.pool = synth.PlatePool(seed, self.rng, pool)
+        self.pool = synth.PlatePool(seed, self.rng, pool, stamped)
 
     def _pick(self, items, cumulated):
         return items[min(len(items) - 1, int(np.searchsorted(cumulated, self.rng.random())))]

@@ -35,7 +35,7 @@ def inside(quad, shape, share=0.0):
 class Scenes:
     """Draws training pictures; one process, one generator, a pool of rendered plates that slowly changes."""
 
-    def __init__(self, cache, seed, pool=800):
+    def __init__(self, cache, seed, pool=800, stamped=None):
         self.rng = np.random.default_rng(seed)
         self.cache = frames.FrameCache(cache, "train")
         weights = np.zeros(len(self.cache))
@@ -43,7 +43,7 @@ class Scenes:
             at = self.cache.source == source
             weights[at] = share / max(1, at.sum())
         self.weights = np.cumsum(weights / weights.sum())
-        self.pool = synth.PlatePool(seed, self.rng, pool)
+        self.pool = synth.PlatePool(seed, self.rng, pool, stamped)
         root = frames.photo_root()
         rows = [r for r in frames.manifest(root, kind="background", split="train")]
         self.blanks = [frames.read_rgb(root / r["path"]) for r in rows[:1500]]
@@ -85,7 +85,7 @@ class Scenes:
         while level + 1 < frames.LEVELS and scale * 2 ** (level + 1) <= 1.0:
             level += 1
         source = self.cache.frame(i, level)
-        a, s = rng.normal(0, 0.06), scale * 2 ** level
+        a, s = rng.normal(0, 0.06 if rng.random() < 0.8 else 0.25), scale * 2 ** level  # cars stand askew in a bend
         turn = s * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
         h, w = CANVAS
         to = np.array([rng.uniform(0.08, 0.92) * w, rng.uniform(0.08, 0.92) * h])

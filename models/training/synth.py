@@ -90,8 +90,13 @@ def glyph(char, path, index, thicken, fill=1.0):
 class PlateRenderer:
     """Holds the rasterised glyphs; one render costs well under a millisecond at half size, about one at full."""
 
-    def __init__(self, seed=0):
+    def __init__(self, seed=0, stamped=None):
+        """stamped: the file of glyphs.py, glyphs cut out of photographs; more than half of the plates wear them then."""
         self.rng = np.random.default_rng(seed)
+        self.stamped = {}
+        if stamped:
+            bank = np.load(stamped)
+            self.stamped = {c: bank[f"c{n}"] for n, c in enumerate(bank["chars"].tolist())}
         latin, chinese = load_faces(LATIN), load_faces(CHINESE)
         self.faces = []
         for n in range(max(len(latin), len(chinese))):
@@ -117,6 +122,7 @@ class PlateRenderer:
         width = 480 if kind.startswith("green") else 440
         self.latin = self.faces[int(rng.choice(len(self.faces), p=self.face_weights))]
         self.chinese = self.faces[int(rng.integers(len(self.faces)))]
+        self.photographed = bool(self.stamped) and rng.random() < 0.65
         image, ink = self._paint(kind, colour, height, width, rng)
         mask = np.zeros((height, width), np.float32)
         red = np.zeros((height, width), np.float32) if colour in ("white", "black") else None
@@ -143,7 +149,11 @@ class PlateRenderer:
         return image, ink
 
     def _stamp(self, mask, char, x, y, w, h, rng):
-        cell = (self.latin if char.isascii() else self.chinese)[char]
+        if self.photographed and char in self.stamped:
+            masks = self.stamped[char]
+            cell = masks[int(rng.integers(len(masks)))].astype(np.float32) / 255
+        else:
+            cell = (self.latin if char.isascii() else self.chinese)[char]
         w, h = int(round(w * rng.uniform(0.94, 1.04))), int(round(h * rng.uniform(0.96, 1.03)))
         cell = cv2.resize(cell, (w, h), interpolation=cv2.INTER_AREA)
         x, y = int(round(x + rng.normal(0, 1))), int(round(y + rng.normal(0, 1)))
@@ -201,8 +211,8 @@ class PlateRenderer:
 class PlatePool:
     """Rendered plates at half size; a tenth of the draws put a fresh one in an old one's place."""
 
-    def __init__(self, seed, rng, size):
-        self.rng, self.renderer = rng, PlateRenderer(seed)
+    def __init__(self, seed, rng, size, stamped=None):
+        self.rng, self.renderer = rng, PlateRenderer(seed, stamped)
         self.plates = [self._render() for _ in range(size)]
 
     def _render(self):
@@ -227,7 +237,7 @@ def layout(kind, text, rng):
             w = 45 if n == 0 else 43
             out.append((c, x, 25, w, 90, False))
             x += w + (49 if n == 1 else 9)
-        return [(c, x - (0 if n < 2 else 15), y, w, h, r) for n, (c, x, y, w, h, r) in enumerate(out)]
+        return out
     if kinds.KINDS[kind][1] == 2:
         return _two_rows(kind, text)
     if kind == "emergency":

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 
 def rate(done, top):
@@ -33,19 +34,24 @@ class Ema:
 
 
 class Log:
-    """Writes <run>/log.jsonl, last.pt and best.pt; loads last.pt into the net when there is one."""
+    """Writes <run>/log.jsonl, last.pt and best.pt; loads last.pt into the net when there is one, else <start>/best.pt."""
 
-    def __init__(self, run, net, parameters):
+    def __init__(self, run, net, parameters, start=None):
         self.run, self.seen, self.best, self.saved = Path(run), 0, -1e9, None
         self.run.mkdir(parents=True, exist_ok=True)
         if (self.run / "last.pt").exists():
             self.saved = torch.load(self.run / "last.pt", weights_only=True)
             net.load_state_dict(self.saved["net"])
             self.seen, self.best = self.saved["seen"], self.saved["best"]
+        elif start:  # the averaged weights: a restart with a high rate wanders from them anyway
+            net.load_state_dict(torch.load(Path(start) / "best.pt", weights_only=True)["ema"])
         self.begin, self.first, self.losses = time.time(), self.seen, []
         print(f"{parameters} parameters, {self.seen} samples seen before", flush=True)
+        self.bar = tqdm(total=1.0, mininterval=5, bar_format="{percentage:3.0f}% |{bar}| {elapsed} so far, {remaining} left{postfix}")
 
-    def step(self, n, loss):
+    def step(self, n, loss, done):
+        """One batch of n samples, after which the share `done` of the time has gone."""
+        self.bar.update(min(1.0, done) - self.bar.n)
         self.seen += n
         self.losses.append(loss)
 

@@ -4,6 +4,7 @@
 //! standard error; results alone go to standard output.
 
 pub mod backup;
+pub mod bench;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, Provider};
+use crate::config::{Config, Precision, Provider};
 
 /// A licence-plate gate controller: reads plates, looks them up among the crowdfunded cars, presses "open".
 #[derive(Parser)]
@@ -47,6 +48,8 @@ enum Command {
     Read(read::Args),
     /// Measure how well plates are read, against a list of pictures with their texts.
     Eval(eval::Args),
+    /// Measure how fast this box reads and opens.
+    Bench(bench::Args),
     /// The register: add, remove, list, import and export cars.
     Plates(plates::Args),
     /// Check everything the gate needs, one line each.
@@ -71,6 +74,9 @@ pub struct VisionArgs {
     /// What computes.
     #[arg(long, value_name = "P")]
     provider: Option<Provider>,
+    /// How the networks compute.
+    #[arg(long, value_name = "P")]
+    precision: Option<Precision>,
 }
 
 impl VisionArgs {
@@ -80,6 +86,9 @@ impl VisionArgs {
         }
         if let Some(provider) = self.provider {
             config.vision.provider = provider;
+        }
+        if let Some(precision) = self.precision {
+            config.vision.precision = precision;
         }
     }
 }
@@ -97,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args, config),
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),
+        Command::Bench(args) => bench::run(args, config),
         Command::Plates(args) => plates::run(args, config),
         Command::Backup(args) => backup::backup(args, config),
         Command::Restore(args) => backup::restore(args, config),

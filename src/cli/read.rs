@@ -69,13 +69,17 @@ pub struct PlateLine {
     pub min_slot: f32,
     /// In pixels.
     pub corners: [[f32; 2]; 4],
-    slots: Vec<SlotLine>,
+    /// The text's characters, `_` for an empty slot.
+    pub slots: Vec<SlotLine>,
 }
 
+/// One character of a reading.
 #[derive(Serialize)]
-struct SlotLine {
-    char: char,
-    p: f32,
+pub struct SlotLine {
+    /// The character.
+    pub char: char,
+    /// Its probability, 0..1.
+    pub p: f32,
 }
 
 /// Times of one picture, milliseconds.
@@ -132,25 +136,24 @@ impl Eyes {
 
     /// Reads one picture file; what goes wrong is in the line.
     pub fn read_file(&mut self, path: &Path) -> Line {
-        let begun = Instant::now();
-        let picture = std::fs::read(path).map_err(|e| e.to_string());
-        match picture.and_then(|bytes| Picture::decode(&bytes).map_err(|e| e.to_string())) {
-            Ok(picture) => self.read_picture(path, 0, &picture, begun.elapsed()),
+        match open(path) {
+            Ok((picture, decode)) => self.read_picture(path, 0, &picture, decode),
             Err(error) => failed(path, 0, error),
         }
     }
 
     fn look(&mut self, picture: &Picture) -> Result<(), VisionError> {
-        let found = self.vision.read(picture)?.first().map_or(0.0, Reading::confidence);
+        self.vision.read(picture)?;
         // A picture of a plate alone has no surroundings that a detector could know it by.
         let crop = picture.width < 480 && (1.4..6.5).contains(&(picture.width as f32 / picture.height.max(1) as f32));
-        if crop && found < 0.9 {
+        if crop {
             self.vision.read_as_crop(picture)?;
         }
         Ok(())
     }
 
-    fn read_picture(&mut self, path: &Path, frame: u64, picture: &Picture, decode: Duration) -> Line {
+    /// Reads one picture that took `decode` to decode; what goes wrong is in the line.
+    pub fn read_picture(&mut self, path: &Path, frame: u64, picture: &Picture, decode: Duration) -> Line {
         let begun = Instant::now();
         let result = self.look(picture);
         let total = begun.elapsed();
@@ -162,6 +165,14 @@ impl Eyes {
         let (width, height) = (Some(picture.width), Some(picture.height));
         Line { path: path.display().to_string(), frame, width, height, plates, ms, error: None }
     }
+}
+
+/// A picture file, decoded, and how long that took; or why not.
+pub fn open(path: &Path) -> Result<(Picture, Duration), String> {
+    let begun = Instant::now();
+    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    let picture = Picture::decode(&bytes).map_err(|e| e.to_string())?;
+    Ok((picture, begun.elapsed()))
 }
 
 fn read_video(

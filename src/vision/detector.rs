@@ -8,6 +8,7 @@ use ort::value::TensorRef;
 
 use super::VisionError;
 use super::runtime::Model;
+use super::shrink::Scratch;
 use super::warp::Planes;
 use crate::config;
 use crate::picture::{Picture, Quad, drop_covered};
@@ -33,7 +34,7 @@ pub struct Detector {
     model: Model,
     settings: config::Vision,
     sessions: HashMap<(usize, usize), (Session, Planes)>,
-    rows: Vec<u32>,
+    scratch: Scratch,
     found: Vec<Found>,
 }
 
@@ -45,7 +46,7 @@ impl Detector {
             model,
             settings: settings.clone(),
             sessions: HashMap::new(),
-            rows: Vec::new(),
+            scratch: Scratch::default(),
             found: Vec::new(),
         };
         detector.prepare(512, 288)?;
@@ -74,7 +75,7 @@ impl Detector {
         let Some((session, planes)) = self.sessions.get_mut(&(width, height)) else {
             return Err(VisionError::Answer("the detector has no session for this shape"));
         };
-        let scale = planes.fit(picture, region, &mut self.rows);
+        let scale = planes.fit(picture, region, &mut self.scratch);
         let input = TensorRef::from_array_view(([1, 3, height, width], planes.values.as_slice()))?;
         let outputs = session.run(ort::inputs![input])?;
         let (_, answer) = outputs["plates"].try_extract_tensor::<f32>()?;

@@ -9,6 +9,7 @@ pub mod reader;
 pub mod reading;
 pub mod rectifier;
 pub mod runtime;
+pub mod shrink;
 pub mod track;
 pub mod warp;
 
@@ -75,6 +76,8 @@ pub struct Timings {
 
 /// A find that the refiner believes less is none.
 const PLATE: f32 = 0.5;
+/// A find that the refiner believes to have two rows with more than this probability is read both ways.
+const MAYBE_TWO_ROWS: f32 = 0.1;
 /// A reading is dropped if its characters are less likely than this on (geometric) average: lamps, grilles, lettering.
 const BELIEVABLE: f32 = 0.6;
 
@@ -178,9 +181,16 @@ fn read_one(
     timings.rectify += begun.elapsed();
     let Some(refined) = refined.filter(|r| r.is_plate >= PLATE) else { return Ok(None) };
     let begun = Instant::now();
-    let read = reader.read(picture, &refined.quad, refined.two_rows > 0.5)?;
+    let mut best = reader.read(picture, &refined.quad, false)?;
+    // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
+    if refined.two_rows > MAYBE_TWO_ROWS
+        && let Some(two) = reader.read(picture, &refined.quad, true)?
+        && best.as_ref().is_none_or(|one| two.slots.clarity() > one.slots.clarity())
+    {
+        best = Some(two);
+    }
     timings.read += begun.elapsed();
-    Ok(read.map(|read| into_reading(read, refined.quad, score, refined.is_plate)))
+    Ok(best.map(|read| into_reading(read, refined.quad, score, refined.is_plate)))
 }
 
 fn into_reading(read: reader::Read, quad: Quad, score: f32, is_plate: f32) -> Reading {
@@ -189,8 +199,6 @@ fn into_reading(read: reader::Read, quad: Quad, score: f32, is_plate: f32) -> Re
 
 /// Is there a plate's worth of characters, and are they more than guesses?
 fn is_believable(reading: &Reading) -> bool {
-    let best = reading.slots.best();
-    let written = best.iter().filter(|(i, _)| *i != 0).count();
-    let mean_log = best.iter().map(|(_, p)| p.max(1e-6).ln()).sum::<f32>() / best.len() as f32;
-    written >= 6 && mean_log >= BELIEVABLE.ln()
+    let written = reading.slots.best().iter().filter(|(i, _)| *i != 0).count();
+    written >= 6 && reading.slots.clarity() >= BELIEVABLE.ln()
 }

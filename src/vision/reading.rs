@@ -35,6 +35,11 @@ impl SlotProbabilities {
         })
     }
 
+    /// The mean over the slots of the likeliest character's log-probability, at most 0: how clearly something stands there.
+    pub fn clarity(&self) -> f32 {
+        self.best().iter().map(|(_, p)| p.max(1e-6).ln()).sum::<f32>() / SLOTS as f32
+    }
+
     /// The likeliest characters as text, empty slots left out; not necessarily a well-formed plate.
     pub fn text(&self) -> String {
         self.best().iter().filter(|(i, _)| *i != 0).map(|(i, _)| ALPHABET[*i as usize]).collect()

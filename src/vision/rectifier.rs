@@ -12,7 +12,7 @@ use crate::picture::{Picture, Quad};
 /// Where the found quadrilateral is laid in the 48 x 144 patch.
 const PLACE: Quad = Quad([[22.0, 11.0], [122.0, 11.0], [122.0, 37.0], [22.0, 37.0]]);
 /// If the corners moved by more than this share of the plate's width, the patch was badly placed: look once more.
-const MOVED: f32 = 0.06;
+const MOVED: f32 = 0.10;
 
 /// What the refiner says of one find.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use parking_lot::Mutex;
 
 use super::VisionError;
-use crate::config::{self, Provider};
+use crate::config::{self, Precision, Provider};
 use crate::plate::ALPHABET;
 use crate::text::one_line;
 
@@ -114,6 +114,22 @@ fn inspect(path: &Path) -> Result<String, VisionError> {
     }
 }
 
+/// Where a model is: in the configured folder, under the program's folder and its parents, or where a package puts it.
+fn find_model(settings: &config::Vision, name: &str) -> Result<PathBuf, VisionError> {
+    let candidates = match &settings.models {
+        Some(folder) => vec![folder.join(name)],
+        None => {
+            let installed = Path::new("/usr/lib/plategate/models").join(name);
+            upwards(&Path::new("models").join(name)).into_iter().chain([installed]).collect()
+        }
+    };
+    let missing = || match &settings.models {
+        Some(folder) => VisionError::Model { path: folder.join(name), problem: "no such file".into() },
+        None => VisionError::ModelNotFound { name: name.into() },
+    };
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(missing)
+}
+
 /// One of the models: its bytes, checked by size.
 pub struct Model {
     /// The file.
@@ -123,17 +139,19 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads `<folder>/<role>.onnx`; the folder is found by itself when not configured.
+    /// Reads `<folder>/<role>.onnx` or its 8-bit form `<role>.int8.onnx`, as the precision asks; the folder is found by
+    /// itself when not configured.
     pub fn read(settings: &config::Vision, role: &'static str) -> Result<Model, VisionError> {
-        let name = format!("{role}.onnx");
-        let path = match &settings.models {
-            Some(folder) => folder.join(&name),
-            None => upwards(&Path::new("models").join(&name))
-                .into_iter()
-                .chain([Path::new("/usr/lib/plategate/models").join(&name)])
-                .find(|path| path.is_file())
-                .ok_or_else(|| VisionError::ModelNotFound { name: name.clone() })?,
-        };
+        let (plain, int8) = (format!("{role}.onnx"), format!("{role}.int8.onnx"));
+        let path = match settings.precision {
+            Precision::Fp32 => find_model(settings, &plain),
+            Precision::Int8 => find_model(settings, &int8),
+            // The others lose more readings by integers than they gain in time; see calibration/int8.
+            Precision::Auto if settings.provider == Provider::Cpu && role == "reader" => {
+                find_model(settings, &int8).or_else(|_| find_model(settings, &plain))
+            }
+            Precision::Auto => find_model(settings, &plain),
+        }?;
         let wrong = |problem: String| VisionError::Model { path: path.clone(), problem };
         let size = std::fs::metadata(&path).map_err(|e| wrong(e.to_string()))?.len();
         if size == 0 || size > LARGEST_MODEL {
@@ -152,9 +170,11 @@ impl Model {
         Ok(session)
     }
 
-    /// What the model's makers wrote into it: when and how it was trained.
+    /// What the model's makers wrote into it: when and how it was trained, and `int8` if it is the 8-bit form.
     pub fn trained(session: &Session) -> String {
-        session.metadata().ok().and_then(|m| m.custom("plategate.trained")).unwrap_or_default()
+        let Ok(metadata) = session.metadata() else { return String::new() };
+        let told = |key: &str| metadata.custom(key).unwrap_or_default();
+        [told("plategate.trained"), told("plategate.precision")].join(" ").trim_end().into()
     }
 
     /// Is this the model it should be?
@@ -218,6 +238,8 @@ fn register(provider: Provider, builder: &mut SessionBuilder) -> ort::Result<()>
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     fn problem(settings: &config::Vision) -> String {
@@ -268,6 +290,20 @@ mod tests {
             std::fs::write(folder.path().join("reader.onnx"), &good[..cut]).unwrap();
             assert!(read("reader").err().unwrap().to_string().contains("reader.onnx"), "cut at {cut}");
         }
+        let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        for _ in 0..60 {
+            // The metadata and the contract's names stand at the end of the file.
+            let mut bent = good.clone();
+            let at = good.len() - 1 - chance.random_range(0..600);
+            bent[at] ^= 1 << chance.random_range(0..8);
+            std::fs::write(folder.path().join("reader.onnx"), &bent).unwrap();
+            if let Err(error) = read("reader") {
+                let text = error.to_string();
+                assert!(text.contains("reader.onnx") && !text.contains('\n'), "byte {at}: {text}");
+            }
+        }
+        let int8 = config::Vision { precision: config::Precision::Int8, ..settings.clone() };
+        assert!(Model::read(&int8, "reader").err().unwrap().to_string().contains("reader.int8.onnx: no such file"));
         std::fs::write(folder.path().join("corners.onnx"), &good).unwrap();
         assert!(read("corners").err().unwrap().to_string().contains("says it is a 'reader'"));
     }

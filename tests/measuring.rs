@@ -1,0 +1,82 @@
+//! `eval` and `bench` as a maintainer runs them: figures that can be checked by hand, a page that shows what went wrong.
+
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use plategate::camera::rendered::paint_plate;
+use plategate::plate::Colour;
+use serde_json::Value;
+
+fn plategate(arguments: &[&str]) -> Output {
+    Command::cargo_bin("plategate").unwrap().args(arguments).timeout(Duration::from_secs(120)).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let told = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {told}"))
+}
+
+/// Three painted plates: one listed right, one with another province, one with markup for a text; and a wall.
+fn manifest(folder: &Path) -> String {
+    let paint = |name: &str, plate: &str| {
+        let picture = paint_plate(&plate.parse().unwrap(), Colour::Blue);
+        std::fs::write(folder.join(name), picture.to_jpeg(95).unwrap()).unwrap();
+    };
+    paint("a.jpg", "苏F8K291");
+    paint("b.jpg", "京A12345");
+    paint("c.jpg", "浙B66666");
+    let wall = plategate::picture::Picture::filled(320, 200, [90, 90, 90]);
+    std::fs::write(folder.join("wall.jpg"), wall.to_jpeg(90).unwrap()).unwrap();
+    let rows =
+        "path\ttext\tset\na.jpg\t苏F8K291\tgate\nb.jpg\t沪A12345\tgate\nc.jpg\t<script>\tyard\nwall.jpg\t\tyard\n";
+    let file = folder.join("list.tsv");
+    std::fs::write(&file, rows).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn an_evaluation_counts_what_is_right_and_shows_what_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, page) = (manifest(folder.path()), folder.path().join("page.html").display().to_string());
+    for precision in ["fp32", "int8", "auto"] {
+        let report =
+            json(&plategate(&["eval", "--manifest", &list, "--json", "--precision", precision, "--html", &page]));
+        assert_eq!((&report["pictures"], &report["blanks"]), (&3.into(), &1.into()), "{precision}");
+        assert_eq!((&report["exact"], &report["exact_without_province"]), (&1.into(), &2.into()), "{precision}");
+        assert_eq!(report["sets"]["gate"]["exact"], 1, "{precision}");
+        assert_eq!(report["provinces"]["沪"]["exact"], 0, "{precision}");
+        assert_eq!((&report["confusions"][0]["truth"], &report["confusions"][0]["read"]), (&"沪".into(), &"京".into()));
+        assert_eq!(report["false_plates"], 0, "{precision}");
+    }
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("沪A12345") && page.contains("京A12345") && page.contains("data:image/jpeg;base64,"));
+    assert!(!page.contains("<script>") && page.contains("script&#62;"), "a manifest's text is escaped");
+}
+
+#[test]
+fn a_bench_times_every_stage_and_compares_with_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.json");
+    let output = plategate(&["bench", "--rounds", "2", "--json"]);
+    let mut report = json(&output);
+    for stage in ["decode", "detect", "rectify", "read", "match", "decision", "pulse"] {
+        let s = &report["stages"][stage];
+        let at = |q: &str| s[q].as_f64().unwrap_or_else(|| panic!("{stage} has no {q}"));
+        assert!(0.0 < at("p50_ms") && at("p50_ms") <= at("p95_ms") && at("p99_ms") <= at("max_ms"), "{stage}: {s}");
+    }
+    assert!(report["rss_mb"].as_f64().unwrap() > 10.0 && report["cold_start_ms"].as_f64().unwrap() > 0.0);
+    // An earlier result that was a thousand times faster in one stage: this one must be called slower.
+    let was = report["stages"]["detect"]["p50_ms"].as_f64().unwrap();
+    report["stages"]["detect"]["p50_ms"] = (was / 1000.0).into();
+    std::fs::write(&file, report.to_string()).unwrap();
+    let compared = plategate(&["bench", "--rounds", "2", "--json", "--compare", &file.display().to_string()]);
+    assert_eq!(compared.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&compared.stderr).into_owned();
+    assert!(told.lines().any(|l| l.starts_with("detect") && l.ends_with("slower")), "{told}");
+    std::fs::write(&file, "{}").unwrap();
+    let wrong = plategate(&["bench", "--compare", &file.display().to_string()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("not a result of bench"));
+}
