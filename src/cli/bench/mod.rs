@@ -13,7 +13,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use super::VisionArgs;
-use super::read::open;
 use crate::camera::rendered::{Arrival, Scene};
 use crate::config::Config;
 use crate::gate::matching::Roster;
@@ -106,8 +105,9 @@ fn pictures(args: &Args) -> anyhow::Result<Vec<Subject>> {
         return painted.into_iter().map(|(plate, colour, night)| paint(plate, colour, night)).collect();
     }
     let load = |path: &PathBuf| {
-        let (picture, _) = open(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-        Ok(Subject { picture, file: std::fs::read(path)? })
+        let file = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+        let picture = Picture::decode(&file).with_context(|| format!("{}", path.display()))?;
+        Ok(Subject { picture, file })
     };
     args.frames.iter().map(load).collect()
 }
@@ -146,7 +146,6 @@ fn measure(
     }
     let snapshot = Snapshot::new(register);
     let roster = Roster::new(&snapshot, &strangers);
-    let begun = Instant::now();
     for subject in subjects {
         let empty = Picture::filled(subject.picture.width, subject.picture.height, [110, 110, 110]);
         for _ in 0..args.rounds {
@@ -167,7 +166,6 @@ fn measure(
         }
     }
     bar.finish_and_clear();
-    tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "measured");
     let stages = samples.summary();
     let Subject { picture, .. } = &subjects[0];
     Ok(Report {
