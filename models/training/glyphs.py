@@ -85,7 +85,7 @@ def typical(found):
     good = [masks[i] for i in order[:max(4, int(0.7 * len(order)))]]
     # Blurred Chinese characters are like each other's mean too: the blurriest third goes.
     edges = [float(np.abs(np.diff(m.astype(np.int16), axis=0)).mean() + np.abs(np.diff(m.astype(np.int16), axis=1)).mean()) for m in good]
-    floor = np.quantile(edges, 0.33)
+    floor = np.quantile(edges, 0.33) if len(good) > 20 else 0.0  # of a rare character all that is clear is wanted
     return [m for m, e in zip(good, edges) if e >= floor][:MOST]
 
 

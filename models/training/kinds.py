@@ -11,6 +11,8 @@ PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕�
 DIGITS = "0123456789"
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 MILITARY = "VZHEKBSLNGCQ"  # first letters of the military plates in use
+# what is taken for one another when the picture is small or blurred
+ALIKE = ("0QDCGU", "8B3", "5S", "2Z7", "17TYJL", "6G", "4A", "EFP", "KXRH", "MNWH", "VYUT")
 
 # kind: (colour, rows, how often it is drawn when no kind is asked for)
 KINDS = {
@@ -41,6 +43,11 @@ def _tail(rng, n, letter_share=0.35):
     """n characters, mostly digits; letters come up far more often than on the street so that all are learnt."""
     if rng.random() < 0.06:  # the numbers people pay for: 66666, 8888
         return _tail(rng, 1) * (n - 1) + _tail(rng, 1) if rng.random() < 0.3 else _digits(rng, 1) * n
+    if rng.random() < 0.3:  # look-alikes side by side
+        some = ALIKE[int(rng.integers(len(ALIKE)))] + ALIKE[int(rng.integers(len(ALIKE)))]
+        return "".join(_pick(rng, some) for _ in range(n))
+    if rng.random() < 0.02:  # letters alone, as on show plates
+        letter_share = 1.0
     return "".join(_pick(rng, LETTERS if rng.random() < letter_share else DIGITS) for _ in range(n))
 
 
@@ -57,7 +64,8 @@ def draw_kind(rng):
 
 def draw_text(kind, rng):
     """A plate text of this kind."""
-    head = _pick(rng, PROVINCES) + _pick(rng, LETTERS)
+    # O stands on old plates of the authorities, as the letter of the city only
+    head = _pick(rng, PROVINCES) + ("O" if rng.random() < 0.04 else _pick(rng, LETTERS))
     if kind in ("blue", "yellow", "yellow_double"):
         return head + _tail(rng, 5)
     if kind == "green_small":
@@ -89,7 +97,12 @@ def draw_text(kind, rng):
 
 
 def encode(text):
-    """Eight alphabet indices, filled from the left; None where the text cannot be written so."""
+    """Eight alphabet indices, filled from the left; None where the text cannot be written so.
+
+    The letter O is stamped with the die of the digit 0 and has its index: after a province only a letter can stand.
+    """
+    if text and text[0] in PROVINCES and text[1:2] == "O":
+        text = text[0] + "0" + text[2:]
     if not 1 <= len(text) <= SLOTS or any(c not in INDEX or c == "_" for c in text):
         return None
     return [INDEX[c] for c in text] + [0] * (SLOTS - len(text))
@@ -97,4 +110,5 @@ def encode(text):
 
 def decode(indices):
     """The text of eight alphabet indices; empty slots are left out."""
-    return "".join(ALPHABET[i] for i in indices if i)
+    text = "".join(ALPHABET[i] for i in indices if i)
+    return text[0] + "O" + text[2:] if text and text[0] in PROVINCES and text[1:2] == "0" else text

@@ -105,6 +105,7 @@ def main():
     parser.add_argument("--top", type=float, default=3e-3, help="the highest learning rate")
     parser.add_argument("--glyphs", help="the file of glyphs.py: painted plates wear photographed glyphs")
     parser.add_argument("--start", type=Path, help="a run whose weights to begin with, when this one is new")
+    parser.add_argument("--province", type=float, default=2.0, help="how much the first slot counts, the others one each")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1), data.cv2.setNumThreads(1), torch.manual_seed(args.seed)
@@ -119,6 +120,8 @@ def main():
     ema = Ema(net, log.saved)
     sampler = samples.Sampler(loaded, args.seed + log.seen, stamped=args.glyphs)
     opt = torch.optim.AdamW(net.parameters(), lr=args.top, weight_decay=1e-3)
+    weights = torch.ones(kinds.SLOTS)
+    weights[0] = args.province
     begin = checked = time.time()
     while True:
         done = (time.time() - begin) / (args.minutes * 60)
@@ -127,8 +130,9 @@ def main():
         x, text, colour = batch(sampler, 48)
         net.train()
         slots, hue = net(x.to(memory_format=torch.channels_last))
-        loss = F.cross_entropy(slots.flatten(0, 1), text.flatten(), label_smoothing=0.01)
-        loss = loss + 0.1 * F.cross_entropy(hue, colour, ignore_index=data.IGNORE)
+        each = F.cross_entropy(slots.flatten(0, 1), text.flatten(), label_smoothing=0.01, reduction="none")
+        # the province is the hardest: many strokes, and few photographs of most
+        loss = (each.view(-1, kinds.SLOTS) * weights).mean() + 0.1 * F.cross_entropy(hue, colour, ignore_index=data.IGNORE)
         opt.zero_grad(), loss.backward(), opt.step(), ema.update(net)
         log.step(48, float(loss.detach()), done)
         if time.time() - checked > 90 or done >= 1:

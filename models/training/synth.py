@@ -87,6 +87,16 @@ def glyph(char, path, index, thicken, fill=1.0):
     return cell.astype(np.float32) / 255
 
 
+def vary(cell, rng):
+    """A glyph's mask with its strokes a little thicker or thinner, and leaning or shifted a little."""
+    if rng.random() < 0.5:
+        soft = cv2.GaussianBlur(cell, (0, 0), float(rng.uniform(0.8, 2.0)))
+        cell = np.clip((soft - rng.uniform(0.3, 0.6)) * rng.uniform(1.5, 4.0) + 0.5, 0, 1)
+    h, w = cell.shape
+    lean = np.array([[1, rng.normal(0, 0.02), rng.normal(0, 0.7)], [rng.normal(0, 0.02), 1, rng.normal(0, 0.7)]], np.float32)
+    return cv2.warpAffine(cell, lean, (w, h), flags=cv2.INTER_LINEAR, borderValue=0.0)
+
+
 class PlateRenderer:
     """Holds the rasterised glyphs; one render costs well under a millisecond at half size, about one at full."""
 
@@ -149,9 +159,12 @@ class PlateRenderer:
         return image, ink
 
     def _stamp(self, mask, char, x, y, w, h, rng):
+        char = "0" if char == "O" else char  # one die for both
         if self.photographed and char in self.stamped:
             masks = self.stamped[char]
             cell = masks[int(rng.integers(len(masks)))].astype(np.float32) / 255
+            if len(masks) < 30:  # few photographs of it: vary them, so that it is not their flaws that are learnt
+                cell = vary(cell, rng)
         else:
             cell = (self.latin if char.isascii() else self.chinese)[char]
         w, h = int(round(w * rng.uniform(0.94, 1.04))), int(round(h * rng.uniform(0.96, 1.03)))
