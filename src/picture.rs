@@ -124,6 +124,18 @@ impl Quad {
         (distance(self.0[0], self.0[1]) + distance(self.0[3], self.0[2])) / 2.0
     }
 
+    /// The same with the plate's length and height multiplied by these factors about its centre.
+    pub fn grown(&self, along: f32, across: f32) -> Quad {
+        let [a, b, c, d] = self.0;
+        let half = |i: usize| [(b[i] - a[i] + c[i] - d[i]) / 4.0, (d[i] - a[i] + c[i] - b[i]) / 4.0];
+        let ([ux, vx], [uy, vy]) = (half(0), half(1));
+        let signs = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
+        Quad(std::array::from_fn(|i| {
+            let [s, t] = [signs[i][0] * (along - 1.0), signs[i][1] * (across - 1.0)];
+            [self.0[i][0] + s * ux + t * vx, self.0[i][1] + s * uy + t * vy]
+        }))
+    }
+
     /// The smallest upright rectangle around it: left, top, right, bottom.
     pub fn bounds(&self) -> [f32; 4] {
         let mut b = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
@@ -169,6 +181,16 @@ mod tests {
         for (got, want) in back.bgr[..3].iter().zip([200u8, 80, 20]) {
             assert!(got.abs_diff(want) < 6, "{:?}", &back.bgr[..3]);
         }
+    }
+
+    #[test]
+    fn growing_keeps_the_centre_and_the_lean() {
+        let quad = Quad([[10.0, 10.0], [50.0, 20.0], [48.0, 32.0], [8.0, 22.0]]);
+        let grown = quad.grown(1.5, 1.0);
+        assert_eq!(grown.centre(), quad.centre());
+        assert_eq!(grown.0, [[0.0, 7.5], [60.0, 22.5], [58.0, 34.5], [-2.0, 19.5]]);
+        assert_eq!(quad.grown(1.0, 1.0).0, quad.0);
+        assert_eq!(quad.grown(1.0, 2.0).0[0], [11.0, 4.0]);
     }
 
     #[test]

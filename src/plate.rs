@@ -28,6 +28,10 @@ pub const ALPHABET: [char; 75] = [
     '川', '宁', '琼', '警', '学', '挂', '港', '澳', '使', '领', '应', '急',
 ];
 
+/// The index of the digit 0, which in the second slot, after a province, stands for the letter O: both are stamped with one
+/// die, and only a letter can stand there. Old plates of the authorities have it (`川O71775`).
+const ZERO: u8 = 1;
+
 /// The thirty-one provinces' abbreviations, as a slice of [`ALPHABET`].
 pub const PROVINCES: &[char] = ALPHABET.as_slice().split_at(35).1.split_at(31).0;
 
@@ -118,7 +122,9 @@ impl Plate {
 
     /// The characters, without empty slots.
     pub fn chars(&self) -> impl Iterator<Item = char> + '_ {
-        self.slots.iter().take_while(|&&i| i != 0).map(|&i| ALPHABET[i as usize])
+        let city = |slot: usize, i: u8| slot == 1 && i == ZERO && is_province(self.slots[0]);
+        let used = self.slots.iter().take_while(|&&i| i != 0).enumerate();
+        used.map(move |(slot, &i)| if city(slot, i) { 'O' } else { ALPHABET[i as usize] })
     }
 
     /// Makes a plate of alphabet indices (as the reader gives them), if they are well-formed.
@@ -139,7 +145,12 @@ impl FromStr for Plate {
         let mut used = 0;
         let mut normal = String::new();
         for c in text.chars().filter_map(normalise) {
-            let index = alphabet_index(c).ok_or(PlateError::Character(c))?;
+            let city = used == 1 && is_province(slots[0]);
+            let index = match c {
+                'O' if city => ZERO,
+                '0' if city => return Err(PlateError::Form { text: text_so_far(&normal, c), expected: CITY }),
+                c => alphabet_index(c).ok_or(PlateError::Character(c))?,
+            };
             if used < SLOTS {
                 slots[used] = index;
             }
@@ -155,6 +166,12 @@ impl FromStr for Plate {
         let form = if used <= SLOTS { form_of(&slots[..used]) } else { None };
         form.map(|form| Plate { slots, form }).ok_or(PlateError::Form { text: normal, expected: expected(used) })
     }
+}
+
+const CITY: &str = "a letter follows the province, such as 苏F12345";
+
+fn text_so_far(normal: &str, c: char) -> String {
+    format!("{normal}{c}…")
 }
 
 /// Folds what people type into what stands on plates; `None` for separators.
@@ -200,7 +217,7 @@ fn form_of(s: &[u8]) -> Option<Form> {
     let at = |i: usize| ALPHABET[s[i] as usize];
     let serial = |range: std::ops::Range<usize>| s[range].iter().all(|&i| is_serial(i));
     let digits = |range: std::ops::Range<usize>| s[range].iter().all(|&i| is_digit(i));
-    let local = s.len() >= 7 && is_province(s[0]) && is_letter(s[1]);
+    let local = s.len() >= 7 && is_province(s[0]) && (is_letter(s[1]) || s[1] == ZERO);
     match s.len() {
         7 if local && serial(2..6) => match at(6) {
             '警' => Some(Form::Police),
@@ -208,8 +225,8 @@ fn form_of(s: &[u8]) -> Option<Form> {
             '挂' => Some(Form::Trailer),
             '领' => Some(Form::Consulate),
             '港' | '澳' if at(0) == '粤' && at(1) == 'Z' => Some(Form::HongKongMacao),
-            // Five letters in a row are never issued: a serial has at least one digit.
-            _ if is_serial(s[6]) && s[2..7].iter().any(|&i| is_digit(i)) => Some(Form::Standard),
+            // Five letters in a row are hardly ever issued, but they are seen (show plates), and must be read as they are.
+            _ if is_serial(s[6]) => Some(Form::Standard),
             _ => None,
         },
         7 if (at(0) == '使' && digits(1..7)) || (at(6) == '使' && digits(0..6)) => Some(Form::Embassy),
@@ -268,6 +285,8 @@ mod tests {
             ("皖AHM215", Form::Standard),
             ("苏FD12345", Form::NewEnergySmall),
             ("苏BFD1188", Form::NewEnergySmall),
+            ("川O71775", Form::Standard),
+            ("豫AAAAAA", Form::Standard),
             ("苏FA12345", Form::NewEnergySmall),
             ("苏F12345D", Form::NewEnergyLarge),
             ("苏F1234警", Form::Police),
@@ -299,7 +318,8 @@ mod tests {
             ("苏F123456", "new energy"),
             ("苏F1234567", "too long"),
             ("FF苏2345", "such as"),
-            ("苏FABCDE", "such as"),
+            ("苏012345", "a letter follows"),
+            ("FABCDEG", "such as"),
             ("苏Z1234港", "such as"),
             ("苏F123😀5", "stands on no plate"),
         ] {
@@ -333,7 +353,7 @@ mod tests {
         }
 
         #[test]
-        fn parsing_near_plates_never_panics(text in "[京苏皖粤WJ使应急警学挂港澳领A-Z0-9· ]{0,10}") {
+        fn parsing_near_plates_never_panics(text in "[京苏皖粤WJO使应急警学挂港澳领A-Z0-9· ]{0,10}") {
             if let Ok(plate) = text.parse::<Plate>() {
                 prop_assert_eq!(plate.to_string().parse::<Plate>().unwrap(), plate);
             }

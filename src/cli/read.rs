@@ -144,6 +144,7 @@ impl Eyes {
 
     fn look(&mut self, picture: &Picture) -> Result<(), VisionError> {
         self.vision.read(picture)?;
+        self.vision.read_large(picture)?;
         // A picture of a plate alone has no surroundings that a detector could know it by.
         let crop = picture.width < 480 && (1.4..6.5).contains(&(picture.width as f32 / picture.height.max(1) as f32));
         if crop {

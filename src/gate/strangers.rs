@@ -23,6 +23,8 @@ pub struct Strangers {
 /// Of the strangers' cars, the share from the home province, and of those the share from the home city.
 const HOME_PROVINCE: f64 = 0.6;
 const HOME_CITY: f64 = 0.6;
+/// The letters that stand on plates.
+const LETTERS: &str = "ABCDEFGHJKLMNPQRSTUVWXYZ";
 /// In a serial place, the share of digits (letters share the rest).
 const DIGITS: f64 = 0.8;
 
@@ -31,7 +33,7 @@ impl Strangers {
     pub fn new(home_province: char, home_city: char) -> Strangers {
         let p = provinces(home_province);
         let c = letters(home_city, HOME_PROVINCE * HOME_CITY);
-        let (s, d, e, any) = (serial(), set("0123456789"), only('_'), letters('A', 1.0 / 24.0));
+        let (s, d, e, any) = (serial(), set("0123456789"), only('_'), set(LETTERS));
         let energy = weighted(&[('D', 0.6), ('F', 0.2)], "ABCEGHJK", 0.2);
         let local = |last: Row| [p, c, s, s, s, s, last, e];
         let form = |share, slots| Template { share, service: false, slots };
@@ -128,12 +130,14 @@ fn only(c: char) -> Row {
 }
 
 fn serial() -> Row {
-    let (digits, letters) = (set("0123456789"), set("ABCDEFGHJKLMNPQRSTUVWXYZ"));
+    let (digits, letters) = (set("0123456789"), set(LETTERS));
     std::array::from_fn(|i| DIGITS * digits[i] + (1.0 - DIGITS) * letters[i])
 }
 
+/// The city's letter. The digit's die stands for the letter O of the authorities' old plates.
 fn letters(home: char, share: f64) -> Row {
-    weighted(&[(home, share)], "ABCDEFGHJKLMNPQRSTUVWXYZ", 1.0 - share)
+    const LETTER_O: f64 = 0.002;
+    weighted(&[(home, share * (1.0 - LETTER_O)), ('0', LETTER_O)], LETTERS, (1.0 - share) * (1.0 - LETTER_O))
 }
 
 fn provinces(home: char) -> Row {

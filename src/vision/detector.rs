@@ -70,7 +70,24 @@ impl Detector {
     /// The plates of a picture, best first.
     pub fn find(&mut self, picture: &Picture) -> Result<&[Found], VisionError> {
         let region = region_of(picture, self.settings.lane);
+        let shape = input_shape(picture, region, self.settings.lane.is_some());
+        self.find_in(picture, region, shape)
+    }
+
+    /// The plates that are too large for [`find`](Detector::find), half the frame's width and more: looks at half the size.
+    pub fn find_large(&mut self, picture: &Picture) -> Result<&[Found], VisionError> {
+        let region = region_of(picture, self.settings.lane);
         let (width, height) = input_shape(picture, region, self.settings.lane.is_some());
+        let half = |size: usize| (size / 2).next_multiple_of(32);
+        self.find_in(picture, region, (half(width), half(height)))
+    }
+
+    fn find_in(
+        &mut self,
+        picture: &Picture,
+        region: [usize; 4],
+        (width, height): (usize, usize),
+    ) -> Result<&[Found], VisionError> {
         self.prepare(width, height)?;
         let Some((session, planes)) = self.sessions.get_mut(&(width, height)) else {
             return Err(VisionError::Answer("the detector has no session for this shape"));

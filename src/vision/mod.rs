@@ -20,7 +20,7 @@ pub use reading::{Reading, SlotProbabilities};
 
 use crate::config;
 use crate::picture::{Picture, Quad, drop_covered};
-use detector::Detector;
+use detector::{Detector, Found};
 use reader::Reader;
 use rectifier::Rectifier;
 
@@ -78,6 +78,10 @@ pub struct Timings {
 const PLATE: f32 = 0.5;
 /// A find that the refiner believes to have two rows with more than this probability is read both ways.
 const MAYBE_TWO_ROWS: f32 = 0.1;
+/// A reading whose weakest slot is below this is tried again from corners placed a little otherwise.
+const UNSURE: f32 = 0.95;
+/// Where those tries begin: the corners as they are, with the surroundings, and a little inside; growth along and across.
+const OTHER_STARTS: [[f32; 2]; 3] = [[1.0, 1.0], [1.1, 1.15], [0.95, 0.9]];
 /// A reading is dropped if its characters are less likely than this on (geometric) average: lamps, grilles, lettering.
 const BELIEVABLE: f32 = 0.6;
 
@@ -114,14 +118,22 @@ impl Vision {
         let begun = Instant::now();
         let found = self.detector.find(picture)?;
         self.timings.detect = begun.elapsed();
-        for find in found {
-            let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
-            let reading = read_one(rectifier, reader, picture, &find.quad, find.score, &mut self.timings)?;
-            self.readings.extend(reading.filter(|r| r.quad.width() >= self.narrowest && is_believable(r)));
-        }
-        self.readings.sort_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
-        drop_covered(&mut self.readings, |r| &r.quad);
+        let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
+        let mut judges = Judges { rectifier, reader, picture, timings };
+        judges.judge(found, self.narrowest, &mut self.readings)?;
         Ok(&self.readings)
+    }
+
+    /// Looks for plates that fill half of a photograph and more, where [`Vision::read`] found none.
+    pub fn read_large(&mut self, picture: &Picture) -> Result<(), VisionError> {
+        if picture.width == 0 || picture.height == 0 || !self.readings.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let found = self.detector.find_large(picture)?;
+        self.timings.detect += begun.elapsed();
+        let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
+        Judges { rectifier, reader, picture, timings }.judge(found, self.narrowest, &mut self.readings)
     }
 
     /// Reads a picture that may show a plate alone, as such too: edge to edge, or with its corners refined. That reading
@@ -132,12 +144,14 @@ impl Vision {
         }
         let (w, h) = (picture.width as f32, picture.height as f32);
         let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
-        let (reader, rectifier) = (&mut self.reader, &mut self.rectifier);
-        let refined = read_one(rectifier, reader, picture, &whole, 0.0, &mut self.timings)?;
-        let two_rows = h > 0.42 * w;
-        let edge = reader.read(picture, &whole, two_rows)?.map(|read| into_reading(read, whole, 0.0, 0.0));
+        let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
+        let mut judges = Judges { rectifier, reader, picture, timings };
+        let refined = judges.read(&whole, 0.0)?;
+        let edge = judges.read_at(&whole, h > 0.42 * w, 0.0, 0.0)?;
         let crop = refined.into_iter().chain(edge).filter(is_believable);
-        if let Some(crop) = crop.max_by(|a, b| a.confidence().total_cmp(&b.confidence()))
+        let crop = crop.max_by(|a, b| a.confidence().total_cmp(&b.confidence()));
+        let crop = crop.map(|best| judges.read_again(best)).transpose()?;
+        if let Some(crop) = crop
             && self.readings.first().is_none_or(|found| crop.confidence() >= found.confidence())
         {
             self.readings = vec![crop];
@@ -168,33 +182,76 @@ impl Vision {
     }
 }
 
-fn read_one(
-    rectifier: &mut Rectifier,
-    reader: &mut Reader,
-    picture: &Picture,
-    rough: &Quad,
-    score: f32,
-    timings: &mut Timings,
-) -> Result<Option<Reading>, VisionError> {
-    let begun = Instant::now();
-    let refined = rectifier.refine(picture, rough)?;
-    timings.rectify += begun.elapsed();
-    let Some(refined) = refined.filter(|r| r.is_plate >= PLATE) else { return Ok(None) };
-    let begun = Instant::now();
-    let mut best = reader.read(picture, &refined.quad, false)?;
-    // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
-    if refined.two_rows > MAYBE_TWO_ROWS
-        && let Some(two) = reader.read(picture, &refined.quad, true)?
-        && best.as_ref().is_none_or(|one| two.slots.clarity() > one.slots.clarity())
-    {
-        best = Some(two);
-    }
-    timings.read += begun.elapsed();
-    Ok(best.map(|read| into_reading(read, refined.quad, score, refined.is_plate)))
+/// The networks that judge one find, and the picture it is on.
+struct Judges<'a> {
+    rectifier: &'a mut Rectifier,
+    reader: &'a mut Reader,
+    picture: &'a Picture,
+    timings: &'a mut Timings,
 }
 
-fn into_reading(read: reader::Read, quad: Quad, score: f32, is_plate: f32) -> Reading {
-    Reading { quad, score, is_plate, slots: read.slots, colours: read.colours, sharpness: read.sharpness }
+impl Judges<'_> {
+    /// Reads all finds into `readings`, best first; of those that cover one another only the best stays.
+    fn judge(&mut self, found: &[Found], narrowest: f32, readings: &mut Vec<Reading>) -> Result<(), VisionError> {
+        for find in found {
+            let reading = self.read(&find.quad, find.score)?;
+            if let Some(reading) = reading.filter(|r| r.quad.width() >= narrowest && is_believable(r)) {
+                readings.push(self.read_again(reading)?);
+            }
+        }
+        readings.sort_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
+        drop_covered(readings, |r| &r.quad);
+        Ok(())
+    }
+
+    /// Refines rough corners and reads what stands there; none if it is no plate.
+    fn read(&mut self, rough: &Quad, score: f32) -> Result<Option<Reading>, VisionError> {
+        let begun = Instant::now();
+        let refined = self.rectifier.refine(self.picture, rough)?;
+        self.timings.rectify += begun.elapsed();
+        let Some(refined) = refined.filter(|r| r.is_plate >= PLATE) else { return Ok(None) };
+        let mut best = self.read_at(&refined.quad, false, score, refined.is_plate)?;
+        // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
+        if refined.two_rows > MAYBE_TWO_ROWS
+            && let Some(two) = self.read_at(&refined.quad, true, score, refined.is_plate)?
+            && best.as_ref().is_none_or(|one| two.slots.clarity() > one.slots.clarity())
+        {
+            best = Some(two);
+        }
+        Ok(best)
+    }
+
+    /// Reads the plate that has these corners.
+    fn read_at(
+        &mut self,
+        quad: &Quad,
+        two_rows: bool,
+        score: f32,
+        is_plate: f32,
+    ) -> Result<Option<Reading>, VisionError> {
+        let begun = Instant::now();
+        let read = self.reader.read(self.picture, quad, two_rows)?;
+        self.timings.read += begun.elapsed();
+        Ok(read.map(|r| {
+            let (slots, colours, sharpness) = (r.slots, r.colours, r.sharpness);
+            Reading { quad: *quad, score, is_plate, slots, colours, sharpness }
+        }))
+    }
+
+    /// A reading that is not sure of every slot may have its corners a little wrong: it is read again from other starts,
+    /// and the clearest reading counts. Costs three more refinements and readings, for one plate in thirty.
+    fn read_again(&mut self, first: Reading) -> Result<Reading, VisionError> {
+        if first.slots.weakest() >= UNSURE || !is_believable(&first) {
+            return Ok(first);
+        }
+        let (start, score) = (first.quad, first.score);
+        let mut best = first;
+        for [along, across] in OTHER_STARTS {
+            let again = self.read(&start.grown(along, across), score)?;
+            best = again.filter(|r| r.slots.clarity() > best.slots.clarity()).unwrap_or(best);
+        }
+        Ok(best)
+    }
 }
 
 /// Is there a plate's worth of characters, and are they more than guesses?

@@ -40,6 +40,11 @@ impl SlotProbabilities {
         self.best().iter().map(|(_, p)| p.max(1e-6).ln()).sum::<f32>() / SLOTS as f32
     }
 
+    /// The weakest slot's likeliest character's probability, 0..1.
+    pub fn weakest(&self) -> f32 {
+        self.best().iter().fold(1.0, |a, (_, p)| a.min(*p))
+    }
+
     /// The likeliest characters as text, empty slots left out; not necessarily a well-formed plate.
     pub fn text(&self) -> String {
         self.best().iter().filter(|(i, _)| *i != 0).map(|(i, _)| ALPHABET[*i as usize]).collect()
