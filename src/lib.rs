@@ -21,6 +21,7 @@
 pub mod barrier;
 pub mod camera;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod picture;

@@ -7,6 +7,7 @@ mod barrier;
 mod camera;
 mod data;
 mod gate;
+mod schedule;
 mod vision;
 mod web;
 
@@ -20,6 +21,7 @@ pub use barrier::{Barrier, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use gate::{Gate, Unpaid};
+pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
 pub use web::Web;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub vision: Vision,
     /// When it opens.
     pub gate: Gate,
+    /// When it is held open or closed.
+    pub schedule: Schedule,
     /// What it presses.
     pub barrier: Barrier,
     /// The stewards' page.
