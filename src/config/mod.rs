@@ -114,7 +114,8 @@ impl Config {
         self.camera.check()?;
         self.vision.check()?;
         self.gate.check()?;
-        self.barrier.check()
+        self.barrier.check()?;
+        self.web.check()
     }
 }
 
@@ -174,6 +175,7 @@ mod tests {
             ("[camera]\nsource = \"tcp://x\"\n", vec!["camera.source", "rtsp://"]),
             ("[gate]\nhome_city = \"I\"\n", vec!["gate.home_city", "without I and O"]),
             ("[barrier]\npulse_ms = 5000\n", vec!["barrier.min_gap_ms", "at least pulse_ms"]),
+            ("[web]\nkey = \"key.pem\"\n", vec!["web.certificate", "neither"]),
             ("[barrier\n", vec!["gate.toml", "line 1"]),
             ("[vision]\nprovider = \"tpu\"\n", vec!["vision.provider", "tensorrt"]),
         ] {

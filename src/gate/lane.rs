@@ -151,7 +151,7 @@ impl Lane {
                 return true;
             }
         };
-        self.parts.viewfinder.offer(&current.picture);
+        self.parts.viewfinder.offer(&current.picture, readings);
 
         // 3. Joined with the frames before: one track a car.
         self.tracker.update(current.captured, readings, &mut self.gone);

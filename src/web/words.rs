@@ -12,6 +12,15 @@ pub fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
+/// What happened, in Chinese (the page translates), and the class of its colour.
+pub fn outcome_words(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Opened => ("已抬杆", "good"),
+        Outcome::Refused => ("未放行", "warn"),
+        Outcome::Failed => ("抬杆失败", "bad"),
+    }
+}
+
 /// Why, in a few English words.
 pub fn rule(rule: Rule) -> &'static str {
     match rule {
