@@ -9,6 +9,7 @@
 //! use it by its argument: [`visit::Signed`] with a right, such as `Signed<Steward>`. What changes anything also takes its
 //! form through [`sent::Sent`] (or [`sent::Upload`]), which checks the session's token, and writes a line of the audit log.
 
+pub mod cars;
 pub mod certificate;
 mod guard;
 mod live;
@@ -62,6 +63,7 @@ pub fn router(site: Arc<Site>, secure: bool) -> Router {
     Router::new()
         .merge(sign_in::routes())
         .merge(now::routes())
+        .merge(cars::routes())
         .merge(settings::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_ANSWER))
         // A stream of live events has no end; it is not timed.
@@ -140,5 +142,6 @@ fn assets() -> Router<Arc<Site>> {
     Router::new()
         .route("/assets/page.css", asset("text/css; charset=utf-8", include_str!("assets/page.css")))
         .route("/assets/live.js", asset(script, include_str!("assets/live.js")))
+        .route("/assets/pad.js", asset(script, include_str!("assets/pad.js")))
         .route("/assets/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::cars::Pending;
 use super::settings::Switches;
 use super::sign_in::Door;
 use crate::accounts::Accounts;
@@ -48,6 +49,7 @@ pub struct Site {
     pub(super) door: Door,
     /// Held while the register is changed, so that a check and the change that it allows are one.
     pub(super) register_lock: Mutex<()>,
+    pub(super) pending: Pending,
 }
 
 /// A gate whose newest frame is older than this is not ready.
@@ -59,7 +61,7 @@ impl Site {
         let accounts = Arc::new(Accounts::open(gate.store.clone())?);
         let door = Door::new(&gate.config.web, accounts.is_empty());
         let switches = Switches::open(gate.store.clone())?;
-        Ok(Site { accounts, switches, door, gate, register_lock: Mutex::default() })
+        Ok(Site { accounts, switches, door, gate, register_lock: Mutex::default(), pending: Pending::default() })
     }
 
     /// The one-time code for the first sign-in; none once somebody is let in.
