@@ -18,9 +18,11 @@
 //! corridor never waits for a disk, a page or a network; the barrier is only ever asked to open; every pulse and every
 //! refusal has a reason on record.
 
+pub mod accounts;
 pub mod barrier;
 pub mod camera;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod picture;
@@ -31,3 +33,6 @@ pub mod telemetry;
 mod text;
 pub mod vision;
 pub mod web;
+
+// The page's texts are Chinese in the sources; `locales` has them in English.
+rust_i18n::i18n!("locales", fallback = "zh");

@@ -6,23 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{Arm, ArmError, Pulse};
+use crate::clock::Clock;
 use crate::config;
-
-/// Tells the time, so that a test can be its master.
-pub trait Clock: Send + Sync {
-    /// Now, on the clock that never jumps.
-    fn now(&self) -> Instant;
-}
-
-/// The machine's own clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-}
 
 /// How the barrier's output is doing, for the page and for metrics.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -24,7 +24,7 @@ mod simulated;
 
 use std::time::Instant;
 
-pub use button::{BarrierState, Clock, Failure, SystemClock};
+pub use button::{BarrierState, Failure};
 pub use gpio::{CONSUMER, GpioArm, LineReport, busy, chips, look};
 pub use pulser::Barrier;
 pub use simulated::{Edge, SimulatedArm};

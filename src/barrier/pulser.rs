@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::button::{BarrierState, Button, SystemClock};
+use super::button::{BarrierState, Button};
 use super::{Arm, ArmError, Pulse};
+use crate::clock::SystemClock;
 use crate::config;
 
 /// How long a stop tries to let go of an output that refuses to, before the output is dropped.

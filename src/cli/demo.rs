@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::accounts::{Accounts, Role, code};
 use crate::camera::rendered::{ArmUp, Arrival, Script};
 use crate::gate::event::{Event, Outcome, Rule};
 use crate::plate::{Colour, Plate};
@@ -36,6 +37,20 @@ pub fn script(once: bool, register: &Register, arm_up: ArmUp) -> Script {
     }
     Script::forever(cars, arm_up)
 }
+
+/// A person who may sign in to the demo's page, with a password made anew at each start.
+pub fn sign_in(accounts: &Accounts) -> anyhow::Result<String> {
+    let password = code::for_people();
+    if accounts.user(NAME)?.is_some() {
+        accounts.set_password(NAME, &password)?;
+    } else {
+        accounts.add(NAME, &password, &[Role::Steward, Role::Treasurer, Role::Maintainer])?;
+    }
+    Ok(format!("Sign in as {NAME} with the password {password}"))
+}
+
+/// The name of the demo's person.
+const NAME: &str = "demo";
 
 /// A new data folder for one run, so that an earlier run's register does not change the answers.
 pub fn fresh_folder() -> PathBuf {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use crossbeam_channel::Receiver;
 
 use super::demo;
@@ -57,14 +56,8 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     apply(&args, &mut config);
     let gate = Gate::start(&args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let listen = config.web.listen;
-    let listener = runtime.block_on(web::bind(listen, args.once)).with_context(|| format!("the page at {listen}"))?;
-    let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the page can be seen from other machines, and it has no sign-in yet");
-    }
-    println!("The page: http://{address}");
-    runtime.spawn(web::serve(listener, gate.page.clone()));
+    let demo = args.demo.then(|| demo::sign_in(&gate.page.accounts)).transpose()?;
+    runtime.block_on(web::start(&gate.page, args.once, demo))?;
     runtime.block_on(gate.wait());
     let events = gate.stop();
     runtime.shutdown_timeout(Duration::from_millis(300));
@@ -106,14 +99,14 @@ struct Gate {
     lane: std::thread::JoinHandle<()>,
     recorder: std::thread::JoinHandle<Vec<Event>>,
     barrier: Arc<Barrier>,
-    page: Arc<web::Page>,
+    page: Arc<web::Site>,
 }
 
 impl Gate {
     fn start(args: &Args, config: &Config) -> anyhow::Result<Gate> {
         let store = Arc::new(Store::open(&config.data.folder)?);
         let register = Arc::new(Register::open(store.clone())?);
-        let events = Arc::new(Events::open(store)?);
+        let events = Arc::new(Events::open(store.clone())?);
         if args.demo && register.snapshot().vehicles().is_empty() {
             crate::register::demo::load(&register)?;
         }
@@ -154,8 +147,9 @@ impl Gate {
         let recorder = std::thread::Builder::new()
             .name("recorder".into())
             .spawn(move || record(&arrivals, &journal, print, keep))?;
-        let page = web::Page { watcher, barrier: barrier.clone(), register, events, viewfinder, telemetry };
-        Ok(Gate { stop, lane, recorder, barrier, page: Arc::new(page) })
+        let (config, barrier_too) = (config.clone(), barrier.clone());
+        let page = web::Parts { watcher, barrier: barrier_too, register, events, viewfinder, telemetry, store, config };
+        Ok(Gate { stop, lane, recorder, barrier, page: Arc::new(web::Site::open(page)?) })
     }
 
     /// Until a signal comes, or the lane has nothing more to do.
@@ -178,7 +172,7 @@ impl Gate {
                         return;
                     }
                     // systemd restarts a gate whose lane stands still.
-                    if self.page.telemetry.lane_is_alive() {
+                    if self.page.gate.telemetry.lane_is_alive() {
                         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
                     }
                 }

@@ -7,6 +7,7 @@ mod barrier;
 mod camera;
 mod data;
 mod gate;
+mod schedule;
 mod vision;
 mod web;
 
@@ -20,6 +21,7 @@ pub use barrier::{Barrier, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use gate::{Gate, Unpaid};
+pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
 pub use web::Web;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub vision: Vision,
     /// When it opens.
     pub gate: Gate,
+    /// When it is held open or closed.
+    pub schedule: Schedule,
     /// What it presses.
     pub barrier: Barrier,
     /// The stewards' page.
@@ -110,7 +114,8 @@ impl Config {
         self.camera.check()?;
         self.vision.check()?;
         self.gate.check()?;
-        self.barrier.check()
+        self.barrier.check()?;
+        self.web.check()
     }
 }
 
@@ -170,6 +175,7 @@ mod tests {
             ("[camera]\nsource = \"tcp://x\"\n", vec!["camera.source", "rtsp://"]),
             ("[gate]\nhome_city = \"I\"\n", vec!["gate.home_city", "without I and O"]),
             ("[barrier]\npulse_ms = 5000\n", vec!["barrier.min_gap_ms", "at least pulse_ms"]),
+            ("[web]\nkey = \"key.pem\"\n", vec!["web.certificate", "neither"]),
             ("[barrier\n", vec!["gate.toml", "line 1"]),
             ("[vision]\nprovider = \"tpu\"\n", vec!["vision.provider", "tensorrt"]),
         ] {

@@ -17,6 +17,8 @@ pub enum Outcome {
     Refused,
     /// It should have been let in, and "open" could not be pressed.
     Failed,
+    /// Nothing was asked of the gate: a car that drives away from the camera.
+    Seen,
 }
 
 /// The rule that decided, one name each; the page explains it in words.
@@ -45,6 +47,26 @@ pub enum Rule {
     Unreadable,
     /// The frames came too late.
     Stale,
+    /// A visitor with a pass.
+    Pass,
+    /// A visitor whose pass is not good yet.
+    PassEarly,
+    /// A visitor whose pass is over.
+    PassOver,
+    /// A visitor whose pass has let in as often as it may.
+    PassUsed,
+    /// The gate is held open for everybody at this hour.
+    HeldOpen,
+    /// The gate is closed for everybody at this hour.
+    Closed,
+    /// It looks like a picture of a plate, not like a car.
+    Photograph,
+    /// No car stands on the presence loop.
+    NothingThere,
+    /// It drives away from the camera, or the other way than this lane goes.
+    Leaving,
+    /// A steward pressed "open".
+    ByHand,
 }
 
 /// One slot of the fused reading: the likeliest characters, best first.
@@ -77,6 +99,95 @@ pub enum PulseReport {
     },
 }
 
+/// One explanation of the pictures: a registered car or a visitor, and how likely it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Whose plate.
+    pub plate: Plate,
+    /// Its household.
+    pub household: String,
+    /// The probability that it is this one, if every second car that comes is registered; 0..1. What is missing to one is
+    /// shared by the other candidates and by strangers.
+    pub posterior: f64,
+    /// Does the register hold another that a camera could take for it?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_lookalike: bool,
+}
+
+/// One of the frames that counted most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// Milliseconds after the car was first seen.
+    pub after_ms: u64,
+    /// The plate's width, pixels.
+    pub width: f32,
+    /// See [`crate::vision::Reading::sharpness`].
+    pub sharpness: f32,
+    /// What was read, well-formed or not.
+    pub text: String,
+    /// The probability of that text, 0..1.
+    pub confidence: f32,
+    /// How much it counted, 0..1.
+    pub weight: f32,
+}
+
+/// How long it took from the deciding frame's capture, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// Until the lane took it.
+    pub taken_ms: f64,
+    /// Until its plates were read.
+    pub read_ms: f64,
+    /// Until it was decided.
+    pub decided_ms: f64,
+    /// Until the relay moved; none where it was not asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_ms: Option<f64>,
+    /// From the first frame of this car until the decision.
+    pub since_first_ms: f64,
+}
+
+/// What one test for photographs of plates found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// As a car does it.
+    Car,
+    /// As no car does it.
+    Picture,
+    /// Too little was seen to tell.
+    #[default]
+    Unknown,
+}
+
+/// Is it a car, or a picture of a plate? One finding a test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liveness {
+    /// Did the plate grow as it came?
+    pub growth: Finding,
+    /// Is it as wide as a plate is at its place of the lane?
+    pub size: Finding,
+    /// Did what is around it move with it?
+    pub body: Finding,
+    /// Has it the colour of its kind?
+    pub colour: Finding,
+    /// Does something stand on the presence loop? Unknown where none is wired.
+    pub presence: Finding,
+}
+
+/// Which way it drove, as the camera sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heading {
+    /// Towards the camera.
+    Coming,
+    /// Away from it.
+    Going,
+    /// Neither, or it cannot be told yet.
+    #[default]
+    Standing,
+}
+
 /// The record of one arrival.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -104,6 +215,36 @@ pub struct Event {
     pub vehicle: Option<VehicleRef>,
     /// The probability that this is that car and not a stranger's, 0..1.
     pub posterior: f64,
+    /// The likeliest registered cars and visitors, best first, at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+    /// P(pictures | a registered plate) / P(pictures | a stranger's).
+    #[serde(default)]
+    pub ratio: f64,
+    /// How many times worse the best plate outside of the register explains the pictures.
+    #[serde(default)]
+    pub margin: f64,
+    /// What ratio and margin had to reach: the false-open budget, or more for a car with look-alikes.
+    #[serde(default)]
+    pub needed: f64,
+    /// The frames that counted most, best first, at most three.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<Look>,
+    /// How long it took.
+    #[serde(default)]
+    pub times: Times,
+    /// A car, or a picture of a plate?
+    #[serde(default)]
+    pub liveness: Liveness,
+    /// Which way it drove.
+    #[serde(default)]
+    pub heading: Heading,
+    /// It came in although it had come in before and had not been seen leaving: perhaps two cars carry this plate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already_inside: bool,
+    /// The visitor's pass that let it in, by its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<u64>,
     /// Frames that were fused.
     pub frames: u32,
     /// The plate's corners in the deciding frame.
@@ -114,6 +255,39 @@ pub struct Event {
     /// The stored picture, relative to the pictures' folder; given by the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
+}
+
+impl Event {
+    /// A record in which nothing was read and nothing was done, to be filled in.
+    pub fn blank(gate: &str, at: Timestamp) -> Event {
+        Event {
+            id: 0,
+            at,
+            gate: gate.to_owned(),
+            outcome: Outcome::Refused,
+            rule: Rule::Unreadable,
+            plate: None,
+            text: String::new(),
+            kind: None,
+            slots: Vec::new(),
+            vehicle: None,
+            posterior: 0.0,
+            candidates: Vec::new(),
+            ratio: 0.0,
+            margin: 0.0,
+            needed: 0.0,
+            looks: Vec::new(),
+            times: Times::default(),
+            liveness: Liveness::default(),
+            heading: Heading::default(),
+            already_inside: false,
+            pass: None,
+            frames: 0,
+            quad: Quad::default(),
+            pulse: None,
+            picture: None,
+        }
+    }
 }
 
 /// A registered car, as the record names it.

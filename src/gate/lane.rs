@@ -151,7 +151,7 @@ impl Lane {
                 return true;
             }
         };
-        self.parts.viewfinder.offer(&current.picture);
+        self.parts.viewfinder.offer(&current.picture, readings);
 
         // 3. Joined with the frames before: one track a car.
         self.tracker.update(current.captured, readings, &mut self.gone);
@@ -326,11 +326,6 @@ impl Lane {
     ) -> Event {
         let likely = found.vehicle.filter(|v| v.plate == found.read || found.is_neighbour());
         Event {
-            id: 0,
-            at,
-            gate: self.parts.rules.name.clone(),
-            outcome: Outcome::Refused,
-            rule: Rule::Unreadable,
             plate: Some(found.read).filter(|_| found.confidence > 0.2),
             text: slots.text(),
             kind: Some(found.read.kind(colour)).filter(|_| found.confidence > 0.2),
@@ -343,8 +338,7 @@ impl Lane {
             posterior: found.posterior(),
             frames: track.frames,
             quad: track.quad,
-            pulse: None,
-            picture: None,
+            ..Event::blank(&self.parts.rules.name, at)
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod lane;
 #[cfg(test)]
 mod lane_tests;
 pub mod matching;
+pub mod mode;
 pub mod policy;
 pub mod strangers;
 pub mod viewfinder;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::picture::Picture;
+use crate::vision::Reading;
 
 /// The longest side of a view, pixels.
 pub const LONGEST: usize = 960;
@@ -20,32 +21,66 @@ pub struct Viewfinder {
     inner: Mutex<Inner>,
 }
 
+/// A small copy of a frame, and the plates that were read on it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Counts the views since the start.
+    pub number: u64,
+    /// At most [`LONGEST`] pixels a side.
+    pub picture: Picture,
+    /// The plates.
+    pub marks: Vec<Mark>,
+}
+
+/// A plate on a view.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Mark {
+    /// Its corners as shares 0..1 of the picture's width and height, clockwise from the top left.
+    pub corners: [[f32; 2]; 4],
+    /// What was read in this frame, well-formed or not.
+    pub text: String,
+}
+
 #[derive(Default)]
 struct Inner {
-    view: Picture,
+    view: View,
     made: Option<Instant>,
     watched: Option<Instant>,
 }
 
 impl Viewfinder {
-    /// The lane's side: copies the frame if it is wanted. Skips it if a watcher holds the lock.
-    pub fn offer(&self, picture: &Picture) {
+    /// The lane's side: copies the frame and its plates if it is wanted. Skips it if a watcher holds the lock.
+    pub fn offer(&self, picture: &Picture, readings: &[Reading]) {
         let Some(mut inner) = self.inner.try_lock() else { return };
         let wanted = inner.made.is_none() || inner.watched.is_some_and(|at| at.elapsed() < WATCHED_FOR);
         if !wanted || inner.made.is_some_and(|at| at.elapsed() < EVERY) {
             return;
         }
         let step = picture.width.max(picture.height).div_ceil(LONGEST).max(1);
-        subsample(picture, step, &mut inner.view);
+        subsample(picture, step, &mut inner.view.picture);
+        inner.view.number += 1;
+        inner.view.marks = readings.iter().map(|r| mark(r, picture)).collect();
         inner.made = Some(Instant::now());
     }
 
-    /// A watcher's side: the newest view, at most [`LONGEST`] pixels a side; none before the first frame.
-    pub fn look(&self) -> Option<Picture> {
+    /// A watcher's side: the newest view; none before the first frame.
+    pub fn look(&self) -> Option<View> {
         let mut inner = self.inner.lock();
         inner.watched = Some(Instant::now());
         inner.made.map(|_| inner.view.clone())
     }
+
+    /// The same without the picture: the newest view's number and plates.
+    pub fn glance(&self) -> Option<(u64, Vec<Mark>)> {
+        let mut inner = self.inner.lock();
+        inner.watched = Some(Instant::now());
+        inner.made.map(|_| (inner.view.number, inner.view.marks.clone()))
+    }
+}
+
+fn mark(reading: &Reading, picture: &Picture) -> Mark {
+    let (width, height) = (picture.width.max(1) as f32, picture.height.max(1) as f32);
+    Mark { corners: reading.quad.0.map(|[x, y]| [x / width, y / height]), text: reading.slots.text() }
 }
 
 /// Every `step`-th pixel of every `step`-th row, into a buffer that is kept.
@@ -68,10 +103,11 @@ mod tests {
     fn a_view_is_small_and_made_once_until_somebody_watches() {
         let finder = Viewfinder::default();
         assert!(finder.look().is_none());
-        finder.offer(&Picture::filled(1920, 1080, [1, 2, 3]));
+        finder.offer(&Picture::filled(1920, 1080, [1, 2, 3]), &[]);
         let view = finder.look().unwrap();
-        assert_eq!((view.width, view.height), (960, 540));
-        finder.offer(&Picture::filled(64, 64, [9, 9, 9]));
-        assert_eq!(finder.look().unwrap().width, 960, "too soon for another one");
+        assert_eq!((view.number, view.picture.width, view.picture.height), (1, 960, 540));
+        finder.offer(&Picture::filled(64, 64, [9, 9, 9]), &[]);
+        assert_eq!(finder.look().unwrap().picture.width, 960, "too soon for another one");
+        assert_eq!(finder.glance().unwrap(), (1, vec![]));
     }
 }

@@ -1,14 +1,17 @@
 //! The register on the disk, and its newest snapshot in memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
-use super::{Household, Snapshot, Vehicle};
+use super::{Household, LivePass, Pass, Snapshot, Vehicle};
 use crate::plate::Plate;
 use crate::store::{Store, StoreError, Tree, encode};
 
@@ -22,6 +25,10 @@ pub enum Change {
     Vehicle(Vehicle),
     /// Takes a car out.
     Remove(Plate),
+    /// Gives a visitor's pass or writes it anew. Its count of entries is kept by the register.
+    Pass(Pass),
+    /// Takes a visitor's pass back, by its number.
+    TakeBack(u64),
 }
 
 /// A change with its author and time; never deleted.
@@ -40,6 +47,9 @@ pub struct Register {
     store: Arc<Store>,
     households: Tree,
     vehicles: Tree,
+    passes: Tree,
+    /// How often each pass has let in, shared by all snapshots.
+    counts: Mutex<HashMap<u64, Arc<AtomicU32>>>,
     changes: Tree,
     current: ArcSwap<Snapshot>,
 }
@@ -50,6 +60,8 @@ impl Register {
         let register = Register {
             households: store.tree("households")?,
             vehicles: store.tree("vehicles")?,
+            passes: store.tree("passes")?,
+            counts: Mutex::default(),
             changes: store.tree("changes")?,
             current: ArcSwap::default(),
             store,
@@ -68,6 +80,32 @@ impl Register {
         self.households.all()
     }
 
+    /// All visitors' passes, also those that are over, in the order of their numbers, with their counts of this moment.
+    pub fn passes(&self) -> Result<Vec<Pass>, StoreError> {
+        let counts = self.counts.lock();
+        let count = |pass: &Pass| counts.get(&pass.id).map_or(pass.used, |used| used.load(Ordering::Acquire));
+        Ok(self.passes.all::<Pass>()?.into_iter().map(|pass| Pass { used: count(&pass), ..pass }).collect())
+    }
+
+    /// The number for the next pass.
+    pub fn next_pass(&self) -> Result<u64, StoreError> {
+        Ok(self.passes.last_number()? + 1)
+    }
+
+    /// Writes down what the lane counted in memory. The recorder calls it after an entry; a power cut before it gives the
+    /// visitor one entry back.
+    pub fn keep_counts(&self) -> Result<(), StoreError> {
+        let mut kept = false;
+        for pass in self.passes.all::<Pass>()? {
+            let used = self.counts.lock().get(&pass.id).map_or(0, |used| used.load(Ordering::Acquire));
+            if used > pass.used {
+                self.passes.inner.insert(pass.id.to_be_bytes(), encode(&Pass { used, ..pass }))?;
+                kept = true;
+            }
+        }
+        if kept { self.store.commit() } else { Ok(()) }
+    }
+
     /// The history of changes, oldest first.
     pub fn changes(&self) -> Result<Vec<Entry>, StoreError> {
         self.changes.all()
@@ -78,8 +116,8 @@ impl Register {
     pub fn apply(&self, by: &str, changes: &[Change]) -> Result<(), StoreError> {
         let at = Timestamp::now();
         let last = self.changes.last_number()?;
-        let trees = (&self.households.inner, &self.vehicles.inner, &self.changes.inner);
-        let result: Result<(), TransactionError<()>> = trees.transaction(|(households, vehicles, journal)| {
+        let trees = (&self.households.inner, &self.vehicles.inner, &self.passes.inner, &self.changes.inner);
+        let result: Result<(), TransactionError<()>> = trees.transaction(|(households, vehicles, passes, journal)| {
             for (n, change) in changes.iter().enumerate() {
                 match change {
                     Change::Household(household) => {
@@ -90,6 +128,12 @@ impl Register {
                     }
                     Change::Remove(plate) => {
                         vehicles.remove(plate.to_string().as_bytes())?;
+                    }
+                    Change::Pass(pass) => {
+                        passes.insert(&pass.id.to_be_bytes(), encode(pass))?;
+                    }
+                    Change::TakeBack(id) => {
+                        passes.remove(&id.to_be_bytes())?;
                     }
                 }
                 let entry = Entry { at, by: by.to_owned(), change: change.clone() };
@@ -105,8 +149,23 @@ impl Register {
     }
 
     fn refresh(&self) -> Result<(), StoreError> {
-        self.current.store(Arc::new(Snapshot::new(self.vehicles.all()?)));
+        let snapshot = Snapshot::new(self.vehicles.all()?).with_passes(self.live_passes()?);
+        self.current.store(Arc::new(snapshot));
         Ok(())
+    }
+
+    /// The passes that are good, are to be, or were until a day ago (so that their visitor is told why), with their counts.
+    fn live_passes(&self) -> Result<Vec<LivePass>, StoreError> {
+        let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
+        let (all, mut counts) = (self.passes.all::<Pass>()?, self.counts.lock());
+        // A number that is given again starts from nothing.
+        counts.retain(|id, _| all.iter().any(|pass| pass.id == *id));
+        let live = |pass: Pass| {
+            let used = counts.entry(pass.id).or_default();
+            used.fetch_max(pass.used, Ordering::AcqRel);
+            LivePass::new(pass, used.clone())
+        };
+        Ok(all.into_iter().filter(|p| p.to > yesterday).map(live).collect())
     }
 }
 
@@ -132,5 +191,39 @@ mod tests {
         let register = Register::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
         assert_eq!(register.snapshot().vehicles(), &[a]);
         assert_eq!(register.changes().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_used_entry_counts_in_every_snapshot_and_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp::now();
+        let pass = |id, entries| Pass {
+            id,
+            plate: "皖A6P42Z".parse().unwrap(),
+            from: now - SignedDuration::from_hours(1),
+            to: now + SignedDuration::from_hours(1),
+            entries,
+            used: 0,
+            household: "2-301".into(),
+            note: String::new(),
+            given_by: "test".into(),
+        };
+        {
+            let register = Register::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+            assert_eq!(register.next_pass().unwrap(), 1);
+            register.apply("test", &[Change::Pass(pass(1, Some(2)))]).unwrap();
+            let before = register.snapshot();
+            assert!(before.passes()[0].take());
+            // Written anew by a steward who saw no entry used: the count stays.
+            register.apply("test", &[Change::Pass(pass(1, Some(3)))]).unwrap();
+            assert_eq!(register.snapshot().passes()[0].now().used, 1);
+            assert!(before.passes()[0].take());
+            register.keep_counts().unwrap();
+        }
+        let register = Register::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        assert_eq!((register.passes().unwrap()[0].used, register.next_pass().unwrap()), (2, 2));
+        assert!(register.snapshot().passes()[0].take() && !register.snapshot().passes()[0].take());
+        register.apply("test", &[Change::TakeBack(1)]).unwrap();
+        assert!(register.snapshot().passes().is_empty());
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Every bad row is reported, with its number and the reason; nothing is changed here, only told.
 
+use std::collections::HashMap;
+
 use jiff::civil::Date;
 
 use super::{Change, Household, Vehicle, table};
@@ -65,16 +67,17 @@ pub fn import(bytes: &[u8]) -> Result<Import, String> {
     let (_, header) = rows.next().ok_or("the file is empty")?;
     let places = places(&header)?;
     let mut import = Import::default();
-    let mut seen: Vec<(Plate, usize)> = Vec::new();
+    let mut seen: HashMap<Plate, usize> = HashMap::new();
     for (row, cells) in rows {
         let cell = |column: usize| places[column].and_then(|at| cells.get(at)).map_or("", |c| c.trim());
         match one(&cell) {
-            Ok((household, vehicle)) => match seen.iter().find(|(p, _)| *p == vehicle.plate) {
-                Some((plate, first)) => {
-                    import.errors.push(RowError { row, reason: format!("{plate} is already in row {first}") });
+            Ok((household, vehicle)) => match seen.get(&vehicle.plate) {
+                Some(first) => {
+                    let reason = format!("{} is already in row {first}", vehicle.plate);
+                    import.errors.push(RowError { row, reason });
                 }
                 None => {
-                    seen.push((vehicle.plate, row));
+                    seen.insert(vehicle.plate, row);
                     import.vehicles += 1;
                     import.changes.push(Change::Household(household));
                     import.changes.push(Change::Vehicle(vehicle));
@@ -202,8 +205,9 @@ fn narrow(text: &str) -> String {
 
 /// The register as rows, the header first, in the order of household and plate.
 pub fn export(households: &[Household], vehicles: &[Vehicle]) -> Vec<Vec<String>> {
+    let by_key: HashMap<String, &Household> = households.iter().map(|h| (h.key(), h)).collect();
     let mut sorted: Vec<(Option<&Household>, &Vehicle)> =
-        vehicles.iter().map(|v| (households.iter().find(|h| h.key() == v.household), v)).collect();
+        vehicles.iter().map(|v| (by_key.get(&v.household).copied(), v)).collect();
     sorted.sort_by_key(|(h, v)| (h.map(|h| (h.building, h.unit.clone())), v.plate));
     let said = |b: bool| if b { "是".to_owned() } else { String::new() };
     let row = |(household, v): (Option<&Household>, &Vehicle)| {

@@ -3,9 +3,11 @@
 //! In: what stewards register. Out: an immutable [`Snapshot`] that the lane reads without waiting. This room knows nothing
 //! of frames, pulses and pages.
 
+mod alike;
 pub mod book;
 pub mod demo;
 pub mod exchange;
+mod pass;
 mod table;
 
 use std::collections::HashMap;
@@ -16,7 +18,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::plate::Plate;
+pub use alike::{are_alike, confusable, lookalikes};
 pub use book::{Change, Register};
+pub use pass::{LivePass, Pass, Validity};
 
 /// One flat of the compound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +117,7 @@ impl Vehicle {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     vehicles: Vec<Vehicle>,
+    passes: Vec<LivePass>,
     by_plate: HashMap<Plate, usize>,
 }
 
@@ -120,7 +125,17 @@ impl Snapshot {
     /// Of these vehicles; of two with one plate the last counts.
     pub fn new(vehicles: Vec<Vehicle>) -> Snapshot {
         let by_plate = vehicles.iter().enumerate().map(|(i, v)| (v.plate, i)).collect();
-        Snapshot { vehicles, by_plate }
+        Snapshot { vehicles, passes: Vec::new(), by_plate }
+    }
+
+    /// The same with these visitors' passes.
+    pub fn with_passes(self, passes: Vec<LivePass>) -> Snapshot {
+        Snapshot { passes, ..self }
+    }
+
+    /// The visitors' passes that are good or were a short while ago.
+    pub fn passes(&self) -> &[LivePass] {
+        &self.passes
     }
 
     /// All cars.

@@ -140,27 +140,10 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::gate::event::Outcome;
-    use crate::picture::Quad;
 
     pub(crate) fn arrival(at: Timestamp, rule: Rule) -> Arrival {
-        let event = Event {
-            id: 0,
-            at,
-            gate: "gate".into(),
-            outcome: Outcome::Refused,
-            rule,
-            plate: "苏F12345".parse().ok(),
-            text: "苏F12345".into(),
-            kind: None,
-            slots: Vec::new(),
-            vehicle: None,
-            posterior: 0.5,
-            frames: 3,
-            quad: Quad::default(),
-            pulse: None,
-            picture: None,
-        };
+        let (plate, text) = ("苏F12345".parse().ok(), "苏F12345".into());
+        let event = Event { rule, plate, text, posterior: 0.5, frames: 3, ..Event::blank("gate", at) };
         Arrival { event, picture: Picture::filled(1920, 1080, [50, 90, 130]) }
     }
 

@@ -1,266 +1,147 @@
-//! The stewards' page: what the gate sees, how it is doing, who came.
+//! The stewards' page: what the gate sees, how it is doing, who came; the register, passes, settings; and the API.
 //!
-//! In: handles to the running gate. Out: HTTP on the configured address, by default for this machine only. It looks, and
-//! changes nothing; signing in and editing the register are to come.
+//! In: handles to the running gate ([`Parts`]). Out: HTTP on the configured address, by default for this machine only. One
+//! file or folder an area, each with its `routes()`; templates in `templates/web`, English texts in `locales`.
+//!
+//! # Who may
+//!
+//! [`guard`] lets nobody without a sign-in (or, on the API, a token) past the few public paths. A handler then says who may
+//! use it by its argument: [`visit::Signed`] with a right, such as `Signed<Steward>`. What changes anything also takes its
+//! form through [`sent::Sent`] (or [`sent::Upload`]), which checks the session's token, and writes a line of the audit log.
 
+pub mod cars;
+pub mod certificate;
+mod guard;
+mod live;
+mod now;
+pub mod refusal;
+pub mod sent;
+pub mod serve;
+mod sessions;
+pub mod settings;
+mod sign_in;
+mod site;
+pub mod visit;
 pub mod words;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
+use anyhow::Context;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde::Deserialize;
-use serde_json::json;
-use tokio::net::TcpListener;
+use axum::Router;
+use axum_login::AuthManagerLayerBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_sessions::SessionManagerLayer;
+use tower_sessions::cookie::SameSite;
 
-use crate::barrier::Barrier;
-use crate::camera::{CameraState, Watcher};
-use crate::gate::event::Event;
-use crate::gate::viewfinder::Viewfinder;
-use crate::register::{self, Register, Standing};
-use crate::store::events::Events;
-use crate::telemetry::Telemetry;
+pub use serve::{bind, serve};
+pub use sign_in::{Auth, say_next};
+pub use site::{Parts, Site};
 
-/// What the page looks at.
-pub struct Page {
-    /// The camera's state.
-    pub watcher: Watcher,
-    /// The barrier's state.
-    pub barrier: Arc<Barrier>,
-    /// The register.
-    pub register: Arc<Register>,
-    /// The journal.
-    pub events: Arc<Events>,
-    /// What the lane sees.
-    pub viewfinder: Arc<Viewfinder>,
-    /// Counters.
-    pub telemetry: Arc<Telemetry>,
-}
+use refusal::Refusal;
 
-/// A gate whose newest frame is older than this is not ready.
-const FRESH: Duration = Duration::from_secs(5);
+/// The largest form; files have limits of their own.
+const LARGEST_FORM: usize = 64 << 10;
+/// No page takes longer; a handler that does has failed.
+const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
-impl Page {
-    fn is_live(&self) -> bool {
-        matches!(self.watcher.state(), CameraState::Live { .. })
-    }
-
-    /// Do frames come, and does the lane read them?
-    fn is_ready(&self) -> bool {
-        self.is_live() && self.telemetry.newest_frame_age().is_some_and(|age| age < FRESH)
-    }
-}
-
-/// Takes the address; if it is taken and `any_port` is allowed, another port.
-pub async fn bind(listen: SocketAddr, any_port: bool) -> std::io::Result<TcpListener> {
-    match TcpListener::bind(listen).await {
-        Err(e) if any_port && e.kind() == std::io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await
-        }
-        other => other,
-    }
-}
-
-/// Serves until the runtime is shut down.
-pub async fn serve(listener: TcpListener, page: Arc<Page>) {
-    if let Err(error) = axum::serve(listener, router(page)).await {
-        tracing::error!(%error, "the page stopped");
-    }
-}
-
-/// All routes.
-pub fn router(page: Arc<Page>) -> Router {
+/// All routes. `secure` asks browsers to send the session over HTTPS only.
+pub fn router(site: Arc<Site>, secure: bool) -> Router {
+    let sessions = SessionManagerLayer::new(site.door.sessions.clone())
+        .with_name("plategate")
+        .with_same_site(SameSite::Strict)
+        .with_http_only(true)
+        .with_secure(secure)
+        .with_expiry(site.door.sessions.expiry());
+    let auth = AuthManagerLayerBuilder::new(sign_in::Backend(site.accounts.clone()), sessions).build();
     Router::new()
-        .route("/", get(|| asset("text/html; charset=utf-8", include_str!("assets/index.html"))))
-        .route("/assets/page.css", get(|| asset("text/css; charset=utf-8", include_str!("assets/page.css"))))
-        .route("/assets/page.js", get(|| asset("text/javascript; charset=utf-8", include_str!("assets/page.js"))))
-        .route("/live.jpg", get(live))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/events", get(events))
-        .route("/api/v1/events/{id}", get(event))
-        .route("/api/v1/events/{id}/picture", get(picture))
-        .route("/api/v1/openapi.json", get(|| asset("application/json", include_str!("assets/openapi.json"))))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .layer(middleware::from_fn(guard))
-        .with_state(page)
+        .merge(sign_in::routes())
+        .merge(now::routes())
+        .merge(cars::routes())
+        .merge(settings::routes())
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_ANSWER))
+        // A stream of live events has no end; it is not timed.
+        .merge(live::routes())
+        .merge(watched())
+        .merge(assets())
+        .fallback(async || Refusal::NotFound)
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(site.clone(), guard::identify))
+        .layer(auth)
+        .layer(middleware::from_fn_with_state(site.clone(), guard::guard))
+        .layer(middleware::from_fn(serve::only_encrypted))
+        .with_state(site)
 }
 
-/// Refuses requests that a foreign page sends under a name of its own (DNS rebinding), and tells browsers to load nothing
-/// from elsewhere.
-async fn guard(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    if !is_own_name(host) {
-        return (StatusCode::MISDIRECTED_REQUEST, "use the gate's address, or localhost\n").into_response();
+/// Takes the address, says on the console how to get in, and serves from a task of its own.
+///
+/// `greeting` is what the console says about a ready-made sign-in; it is printed for this machine only.
+pub async fn start(site: &Arc<Site>, any_port: bool, greeting: Option<String>) -> anyhow::Result<()> {
+    let settings = &site.gate.config.web;
+    let listener = bind(settings.listen, any_port).await.with_context(|| format!("the page at {}", settings.listen))?;
+    let address = listener.local_addr()?;
+    let far = !address.ip().is_loopback();
+    anyhow::ensure!(
+        !(far && greeting.is_some()),
+        "the demo's page, with its ready-made sign-in, is for this machine only: leave --listen at 127.0.0.1"
+    );
+    let tls = if far { Some(certificate::load(settings, site.gate.store.folder()).await?) } else { None };
+    let scheme = if far { "https" } else { "http" };
+    println!("The page: {scheme}://{address}");
+    if let Some(code) = site.setup_code() {
+        println!("First sign-in: open {scheme}://{address}/setup and enter the code {code}");
     }
-    let mut response = next.run(request).await;
-    let policy =
-        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    if let Some(greeting) = greeting {
+        println!("{greeting}");
     }
-    response
+    tokio::spawn(serve(listener, router(site.clone(), far), tls));
+    Ok(())
 }
 
-/// An IP address, `localhost`, or a name without a dot (a machine of this network).
-fn is_own_name(host: &str) -> bool {
-    if host.parse::<SocketAddr>().is_ok() || host.parse::<std::net::IpAddr>().is_ok() {
-        return true;
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a page panicked");
+    Refusal::Broken.into_response()
+}
+
+/// For programs that watch the box.
+fn watched() -> Router<Arc<Site>> {
+    async fn healthz(State(site): State<Arc<Site>>) -> Response {
+        if site.gate.telemetry.lane_is_alive() {
+            "ok\n".into_response()
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "the lane stands still\n").into_response()
+        }
     }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    let local = name.ends_with(".local") || name.ends_with(".lan") || !name.contains('.');
-    !name.is_empty() && (local || name.parse::<std::net::IpAddr>().is_ok())
+    async fn readyz(State(site): State<Arc<Site>>) -> Response {
+        if site.is_ready() {
+            "ready\n".into_response()
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "no frames\n").into_response()
+        }
+    }
+    async fn metrics(State(site): State<Arc<Site>>) -> impl IntoResponse {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        ([(header::CONTENT_TYPE, kind)], site.gate.telemetry.text(site.is_live()))
+    }
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
 }
 
-async fn asset(kind: &'static str, body: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind)], body)
-}
-
-async fn live(State(page): State<Arc<Page>>) -> Response {
-    let Some(view) = page.viewfinder.look() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no frame yet\n").into_response();
+/// Style, scripts and signs, from the program itself.
+fn assets() -> Router<Arc<Site>> {
+    let asset = |kind: &'static str, body: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=600")], body) })
     };
-    let jpeg = tokio::task::spawn_blocking(move || view.to_jpeg(70)).await;
-    match jpeg {
-        Ok(Ok(jpeg)) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
-        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-async fn status(State(page): State<Arc<Page>>) -> Json<serde_json::Value> {
-    let camera = match page.watcher.state() {
-        CameraState::Opening => json!({"state": "opening"}),
-        CameraState::Live { width, height } => json!({"state": "live", "width": width, "height": height}),
-        CameraState::Lost { reason, since, attempts } => {
-            json!({"state": "lost", "reason": reason, "since": since, "attempts": attempts})
-        }
-        CameraState::Ended => json!({"state": "ended"}),
-    };
-    let barrier = page.barrier.state();
-    let today = register::today();
-    let snapshot = page.register.snapshot();
-    let unpaid = snapshot.vehicles().iter().filter(|v| v.standing(today) == Standing::Unpaid).count();
-    Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "ready": page.is_ready(),
-        "camera": camera,
-        "source": page.watcher.describe(),
-        "frame_age_ms": page.telemetry.newest_frame_age().map(|a| a.as_millis() as u64),
-        "frames": page.telemetry.frames(),
-        "barrier": {
-            "arm": barrier.arm, "pressed": barrier.pressed, "stuck": barrier.stuck, "presses": barrier.presses,
-            "last_press": barrier.last_press, "failures": barrier.failures,
-            "last_failure": barrier.last_failure.map(|f| json!({"at": f.at, "reason": f.reason})),
-        },
-        "register": {"vehicles": snapshot.vehicles().len(), "unpaid": unpaid},
-        "events": page.events.count(),
-    }))
-}
-
-#[derive(Deserialize)]
-struct Window {
-    before: Option<u64>,
-    count: Option<usize>,
-}
-
-async fn events(State(page): State<Arc<Page>>, Query(window): Query<Window>) -> Response {
-    let count = window.count.unwrap_or(20).clamp(1, 200);
-    match page.events.newest(count, window.before) {
-        Ok(events) => Json(events.iter().map(explained).collect::<Vec<_>>()).into_response(),
-        Err(error) => failed(&error),
-    }
-}
-
-async fn event(State(page): State<Arc<Page>>, Path(id): Path<u64>) -> Response {
-    match page.events.get(id) {
-        Ok(Some(event)) => Json(explained(&event)).into_response(),
-        Ok(None) => (StatusCode::NOT_FOUND, Json(json!({"error": "no such event"}))).into_response(),
-        Err(error) => failed(&error),
-    }
-}
-
-async fn picture(State(page): State<Arc<Page>>, Path(id): Path<u64>) -> Response {
-    let path = match page.events.get(id) {
-        Ok(event) => event.and_then(|e| page.events.picture_path(&e)),
-        Err(error) => return failed(&error),
-    };
-    // Who looked is part of the record (personal data).
-    tracing::info!(event = id, "a picture was looked at");
-    match path.map(tokio::fs::read) {
-        Some(read) => match read.await {
-            Ok(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
-            Err(_) => (StatusCode::NOT_FOUND, "the picture is gone\n").into_response(),
-        },
-        None => (StatusCode::NOT_FOUND, "no picture\n").into_response(),
-    }
-}
-
-/// An event with its rule in words.
-fn explained(event: &Event) -> serde_json::Value {
-    let mut value = serde_json::to_value(event).unwrap_or_default();
-    value["rule_zh"] = json!(words::rule_zh(event.rule));
-    value["rule_en"] = json!(words::rule(event.rule));
-    value
-}
-
-fn failed(error: &crate::store::StoreError) -> Response {
-    tracing::error!(%error, "the page could not read the journal");
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "the journal could not be read"}))).into_response()
-}
-
-async fn healthz(State(page): State<Arc<Page>>) -> Response {
-    if page.telemetry.lane_is_alive() {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the lane stands still\n").into_response()
-    }
-}
-
-async fn readyz(State(page): State<Arc<Page>>) -> Response {
-    if page.is_ready() {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no frames\n").into_response()
-    }
-}
-
-async fn metrics(State(page): State<Arc<Page>>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], page.telemetry.text(page.is_live()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn foreign_names_are_refused() {
-        for host in ["127.0.0.1:8460", "localhost:8460", "192.168.1.9", "[::1]:8460", "gate", "gate.local:8460"] {
-            assert!(is_own_name(host), "{host}");
-        }
-        for host in ["", "evil.example", "evil.example:8460", "127.0.0.1.evil.example"] {
-            assert!(!is_own_name(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn the_description_of_the_interface_is_json_and_whole() {
-        let described: serde_json::Value = serde_json::from_str(include_str!("assets/openapi.json")).unwrap();
-        for path in ["/api/v1/status", "/api/v1/events", "/api/v1/events/{id}", "/api/v1/events/{id}/picture"] {
-            assert!(described["paths"][path]["get"].is_object(), "{path}");
-        }
-    }
+    let script = "text/javascript; charset=utf-8";
+    Router::new()
+        .route("/assets/page.css", asset("text/css; charset=utf-8", include_str!("assets/page.css")))
+        .route("/assets/live.js", asset(script, include_str!("assets/live.js")))
+        .route("/assets/pad.js", asset(script, include_str!("assets/pad.js")))
+        .route("/assets/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
 }

@@ -8,6 +8,16 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Opened => "opened",
         Outcome::Refused => "refused",
         Outcome::Failed => "FAILED",
+        Outcome::Seen => "seen",
+    }
+}
+
+/// What happened, in Chinese (the page translates), and the class of its colour.
+pub fn outcome_words(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Opened => ("已抬杆", "good"),
+        Outcome::Refused => ("未放行", "warn"),
+        Outcome::Failed => ("抬杆失败", "bad"),
     }
 }
 
@@ -25,6 +35,16 @@ pub fn rule(rule: Rule) -> &'static str {
         Rule::NearMiss => "nearly a registered plate, but not it",
         Rule::Unreadable => "could not be read well enough",
         Rule::Stale => "the pictures came too late",
+        Rule::Pass => "a visitor with a pass",
+        Rule::PassEarly => "a visitor's pass, not good yet",
+        Rule::PassOver => "a visitor's pass, its time is over",
+        Rule::PassUsed => "a visitor's pass, used up",
+        Rule::HeldOpen => "the gate is held open for everybody",
+        Rule::Closed => "the gate is closed for everybody",
+        Rule::Photograph => "it looks like a picture of a plate, not like a car",
+        Rule::NothingThere => "no car stands on the presence loop",
+        Rule::Leaving => "it drives away",
+        Rule::ByHand => "a steward pressed open",
     }
 }
 
@@ -42,6 +62,16 @@ pub fn rule_zh(rule: Rule) -> &'static str {
         Rule::NearMiss => "与登记车牌只差一位，不是同一辆",
         Rule::Unreadable => "车牌看不清",
         Rule::Stale => "画面延迟过大",
+        Rule::Pass => "访客，凭通行证放行",
+        Rule::PassEarly => "访客通行证未到时间",
+        Rule::PassOver => "访客通行证已过期",
+        Rule::PassUsed => "访客通行证次数已用完",
+        Rule::HeldOpen => "当前时段常开放行",
+        Rule::Closed => "当前时段关闭",
+        Rule::Photograph => "疑似车牌照片，并非车辆",
+        Rule::NothingThere => "地感上没有车",
+        Rule::Leaving => "车辆驶离",
+        Rule::ByHand => "管家手动开闸",
     }
 }
 

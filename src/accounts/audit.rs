@@ -1,0 +1,88 @@
+//! The audit log: who did what, when, about what, from where. Lines are added; nothing here takes one away or alters it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Store, StoreError, Tree, decode, encode};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Counts up from 1.
+    #[serde(default)]
+    pub id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who: a user's name, `-` for somebody not signed in.
+    pub who: String,
+    /// What, in a few Chinese words, which the page translates: `开闸`, `登录`, `查看照片`.
+    pub what: String,
+    /// About what: a plate, a household, an arrival's number, a reason.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The address it came from; none for the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<std::net::IpAddr>,
+}
+
+/// The log.
+pub struct Audit {
+    store: Arc<Store>,
+    tree: Tree,
+    next: AtomicU64,
+}
+
+/// Longer texts are cut: the log is no place to fill the disk from.
+const LONGEST: usize = 200;
+
+impl Audit {
+    pub(super) fn open(store: Arc<Store>) -> Result<Audit, StoreError> {
+        let tree = store.tree("audit")?;
+        let next = AtomicU64::new(tree.last_number()? + 1);
+        Ok(Audit { store, tree, next })
+    }
+
+    /// Adds a line. When this returns it is on the disk.
+    pub fn add(&self, who: &str, what: &str, about: &str, from: Option<std::net::IpAddr>) -> Result<(), StoreError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let cut = |text: &str| text.chars().take(LONGEST).collect::<String>();
+        let line = Line { id, at: Timestamp::now(), who: cut(who), what: cut(what), about: cut(about), from };
+        self.tree.inner.insert(id.to_be_bytes(), encode(&line))?;
+        self.store.commit()
+    }
+
+    /// The newest lines before the number `before` (or all), newest first.
+    pub fn newest(&self, count: usize, before: Option<u64>) -> Result<Vec<Line>, StoreError> {
+        let upper = before.unwrap_or(u64::MAX).to_be_bytes();
+        let mut out = Vec::new();
+        for item in self.tree.inner.range(..upper).rev().take(count) {
+            match decode(&item?.1) {
+                Ok(line) => out.push(line),
+                Err(problem) => tracing::error!(problem, "a line of the audit log is damaged"),
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_in_order_and_go_on_after_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..2u64 {
+            let audit = Audit::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+            audit.add("王阿姨", "开闸", "快递", Some([127, 0, 0, 1].into())).unwrap();
+            audit.add("-", "登录失败", &"x".repeat(5000), None).unwrap();
+            let lines = audit.newest(10, None).unwrap();
+            assert_eq!(lines.iter().map(|l| l.id).max(), Some(2 * round + 2));
+            assert!(lines[0].about.len() == 200 && lines[1].who == "王阿姨");
+            assert_eq!(audit.newest(1, Some(2)).unwrap()[0].id, 1);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the pages look at and act on: handles to the running gate, the people, and the page's own settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::cars::Pending;
+use super::settings::Switches;
+use super::sign_in::Door;
+use crate::accounts::Accounts;
+use crate::barrier::Barrier;
+use crate::camera::{CameraState, Watcher};
+use crate::config::Config;
+use crate::gate::viewfinder::Viewfinder;
+use crate::register::Register;
+use crate::store::events::Events;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+
+/// The running gate, as far as the pages need it.
+pub struct Parts {
+    /// The camera's state.
+    pub watcher: Watcher,
+    /// The barrier.
+    pub barrier: Arc<Barrier>,
+    /// The register.
+    pub register: Arc<Register>,
+    /// The journal.
+    pub events: Arc<Events>,
+    /// What the lane sees.
+    pub viewfinder: Arc<Viewfinder>,
+    /// Counters.
+    pub telemetry: Arc<Telemetry>,
+    /// The data folder.
+    pub store: Arc<Store>,
+    /// As the gate was started.
+    pub config: Config,
+}
+
+/// Everything that a handler may reach.
+pub struct Site {
+    /// The running gate.
+    pub gate: Parts,
+    /// Who may sign in, and what they did.
+    pub accounts: Arc<Accounts>,
+    /// What can be switched on the page.
+    pub switches: Switches,
+    pub(super) door: Door,
+    /// Held while the register is changed, so that a check and the change that it allows are one.
+    pub(super) register_lock: Mutex<()>,
+    pub(super) pending: Pending,
+}
+
+/// A gate whose newest frame is older than this is not ready.
+const FRESH: Duration = Duration::from_secs(5);
+
+impl Site {
+    /// Opens what the pages keep for themselves.
+    pub fn open(gate: Parts) -> Result<Site, StoreError> {
+        let accounts = Arc::new(Accounts::open(gate.store.clone())?);
+        let door = Door::new(&gate.config.web, accounts.is_empty());
+        let switches = Switches::open(gate.store.clone())?;
+        Ok(Site { accounts, switches, door, gate, register_lock: Mutex::default(), pending: Pending::default() })
+    }
+
+    /// The one-time code for the first sign-in; none once somebody is let in.
+    pub fn setup_code(&self) -> Option<String> {
+        self.door.setup_code().filter(|_| self.accounts.is_empty())
+    }
+
+    /// Do frames come?
+    pub fn is_live(&self) -> bool {
+        matches!(self.gate.watcher.state(), CameraState::Live { .. })
+    }
+
+    /// Do frames come, and does the lane read them?
+    pub fn is_ready(&self) -> bool {
+        self.is_live() && self.gate.telemetry.newest_frame_age().is_some_and(|age| age < FRESH)
+    }
+}
