@@ -23,6 +23,7 @@ pub mod camera;
 pub mod cli;
 pub mod config;
 pub mod gate;
+pub mod ledger;
 pub mod picture;
 pub mod plate;
 pub mod register;
