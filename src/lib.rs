@@ -25,6 +25,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod gate;
+pub mod ledger;
 pub mod picture;
 pub mod plate;
 pub mod register;

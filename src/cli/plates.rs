@@ -1,6 +1,6 @@
 //! `plategate plates`: the register on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use clap::Subcommand;
 use super::{Usage, print_bytes};
 use crate::config::Config;
 use crate::plate::Plate;
-use crate::register::exchange::{self, parse_fen, yuan};
-use crate::register::{self, Change, Household, Register, Vehicle};
+use crate::ledger::Fen;
+use crate::register::exchange::{self, RowError, Told};
+use crate::register::{self, Change, Household, Register, Vehicle, opening};
 use crate::store::Store;
 
 /// The register: add, remove, list, import and export cars.
@@ -35,10 +36,11 @@ enum Action {
         /// The contact's name.
         #[arg(long)]
         name: Option<String>,
-        /// What was paid for it, yuan.
-        #[arg(long, default_value = "0")]
-        paid: String,
-        /// It need not pay.
+        /// What was paid for it before it is registered here, yuan: becomes an opening entry of the book. What is paid later
+        /// is taken with `plategate ledger take`.
+        #[arg(long, value_name = "YUAN")]
+        paid: Option<String>,
+        /// It need not pay, without a vote on record (with one: `plategate ledger exempt`).
         #[arg(long)]
         exempt: bool,
         /// Keep it out.
@@ -75,6 +77,9 @@ enum Action {
     },
 }
 
+/// Who changes the register here, for its history.
+const BY: &str = "command line";
+
 /// Runs the command.
 pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     let folder = args.data.unwrap_or(config.data.folder);
@@ -84,7 +89,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Add { plate: text, household, name, paid, exempt, blocked } => {
             let plate = plate(&text)?;
-            let paid_fen = parse_fen(&paid).map_err(Usage)?;
+            let paid = paid.map(|p| p.parse::<Fen>()).transpose().map_err(|e| Usage(e.to_string()))?;
             let household = household_of(&household, name)?;
             let register = open()?;
             let key = household.key();
@@ -93,8 +98,13 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
                 Some(known) if household.name.is_empty() => known,
                 _ => household,
             };
-            let vehicle = Vehicle { paid_fen, exempt, blocked, ..Vehicle::new(plate, &key) };
-            register.apply("command line", &[Change::Household(household), Change::Vehicle(vehicle)])?;
+            let told = Told { row: 1, plate, household: key.clone(), paid, exempt: exempt.then_some(true) };
+            let (drafts, contradictions) = opening::drafts(BY, &[told], &register.ledger().book());
+            if let Some(contradiction) = contradictions.first() {
+                anyhow::bail!("{}", contradiction.reason);
+            }
+            let vehicle = Vehicle { blocked, ..Vehicle::new(plate, &key) };
+            register.apply_and_enter(BY, &[Change::Household(household), Change::Vehicle(vehicle)], &drafts)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Remove { plate: text } => {
@@ -103,27 +113,11 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
             if register.snapshot().get(&plate).is_none() {
                 anyhow::bail!("{plate} is not registered");
             }
-            register.apply("command line", &[Change::Remove(plate)])?;
+            register.apply(BY, &[Change::Remove(plate)])?;
             Ok(ExitCode::SUCCESS)
         }
         Action::List { json } => list(&open()?, json),
-        Action::Import { file, partial, dry_run } => {
-            let bytes = std::fs::read(&file).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
-            let import = exchange::import(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
-            for error in &import.errors {
-                eprintln!("{}: {error}", file.display());
-            }
-            let bad = import.errors.len();
-            if bad > 0 && !partial {
-                anyhow::bail!("{bad} bad rows: nothing was changed (--partial takes the good ones)");
-            }
-            let done = if dry_run { "would be taken" } else { "taken" };
-            if !dry_run {
-                open()?.apply("import", &import.changes)?;
-            }
-            println!("{} cars {done}, {bad} bad rows", import.vehicles);
-            Ok(ExitCode::from(u8::from(bad > 0)))
-        }
+        Action::Import { file, partial, dry_run } => import(&file, partial, dry_run, &folder),
         Action::Export { file } => {
             let register = open()?;
             let rows = exchange::export(&register.households()?, register.snapshot().vehicles());
@@ -138,6 +132,32 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn import(file: &Path, partial: bool, dry_run: bool, folder: &Path) -> anyhow::Result<ExitCode> {
+    let bytes = std::fs::read(file).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    let import = exchange::import(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    let refuse = |errors: &[RowError]| {
+        errors.iter().for_each(|error| eprintln!("{}: {error}", file.display()));
+        let bad = errors.len();
+        if bad > 0 && !partial {
+            anyhow::bail!("{bad} bad rows: nothing was changed (--partial takes the good ones)");
+        }
+        Ok(bad)
+    };
+    let mut bad = refuse(&import.errors)?;
+    // To say what would be done, nothing is made that was not there.
+    if !dry_run || folder.is_dir() {
+        let register = Register::open(Arc::new(Store::open(folder)?))?;
+        let (drafts, contradictions) = opening::drafts(BY, &import.told, &register.ledger().book());
+        bad += refuse(&contradictions)?;
+        if !dry_run {
+            register.apply_and_enter("import", &import.changes, &drafts)?;
+        }
+    }
+    let done = if dry_run { "would be taken" } else { "taken" };
+    println!("{} cars {done}, {bad} bad rows", import.vehicles);
+    Ok(ExitCode::from(u8::from(bad > 0)))
 }
 
 fn household_of(text: &str, name: Option<String>) -> anyhow::Result<Household> {
@@ -155,15 +175,20 @@ fn list(register: &Register, json: bool) -> anyhow::Result<ExitCode> {
     let today = register::today();
     let mut out = String::new();
     for vehicle in register.snapshot().vehicles() {
-        let standing = serde_json::to_value(vehicle.standing(today))?;
+        let stand = vehicle.stand(today);
+        let standing = serde_json::to_value(stand.standing)?;
         if json {
             let mut value = serde_json::to_value(vehicle)?;
             value["standing"] = standing;
+            value["paid_fen"] = vehicle.dues.paid.fen().into();
+            value["since"] = serde_json::to_value(stand.since)?;
+            value["until"] = serde_json::to_value(stand.until)?;
             out += &format!("{value}\n");
         } else {
             let standing = standing.as_str().unwrap_or_default();
             let (plate, household) = (vehicle.plate, &vehicle.household);
-            out += &format!("{plate}\t{household}\t{standing}\t{}\n", yuan(vehicle.paid_fen));
+            let until = stand.until.map(|day| format!("\t{day}")).unwrap_or_default();
+            out += &format!("{plate}\t{household}\t{standing}\t{}{until}\n", vehicle.dues.paid);
         }
     }
     print_bytes(out.as_bytes())

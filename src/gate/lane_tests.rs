@@ -14,7 +14,7 @@ use crate::barrier::{ArmError, Pulse};
 use crate::camera::Frame;
 use crate::config;
 use crate::picture::Picture;
-use crate::register::{Snapshot, Vehicle};
+use crate::register::{Dues, Snapshot, Vehicle};
 use crate::vision::Reading;
 use crate::vision::track::tests::reading;
 
@@ -66,12 +66,12 @@ struct Stand {
     steps: usize,
 }
 
-fn vehicle(plate: &str, paid_fen: u64) -> Vehicle {
-    Vehicle { paid_fen, ..Vehicle::new(plate.parse().unwrap(), "2-301") }
+fn vehicle(plate: &str, dues: Dues) -> Vehicle {
+    Vehicle::new(plate.parse().unwrap(), "2-301").with(dues)
 }
 
 fn stand(frames: Vec<Vec<Reading>>, age: Duration, broken: bool, room: usize) -> Stand {
-    let register = Arc::new(Snapshot::new(vec![vehicle("苏F12345", 10_000), vehicle("苏F8K291", 0)]));
+    let register = Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏F8K291", Dues::default())]));
     let presses = Presses(Arc::default(), broken);
     let (send, arrivals) = bounded(room);
     let steps = frames.len();

@@ -181,6 +181,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::register::Dues;
     use crate::vision::track::tests::reading;
 
     fn snapshot(plates: &[&str]) -> Snapshot {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     fn vehicle(plate: &str) -> Vehicle {
-        Vehicle { paid_fen: 10_000, ..Vehicle::new(plate.parse().unwrap(), "1-101") }
+        Vehicle::new(plate.parse().unwrap(), "1-101").with(Dues::settled())
     }
 
     fn weigh<'a>(evidence: &SlotProbabilities, snapshot: &'a Snapshot) -> Match<'a> {

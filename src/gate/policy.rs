@@ -104,9 +104,11 @@ fn is_service(case: &Case<'_>, rules: &config::Gate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Fen;
+    use crate::register::Dues;
 
     fn vehicle(plate: &str, change: impl FnOnce(&mut Vehicle)) -> Vehicle {
-        let mut vehicle = Vehicle { paid_fen: 10_000, ..Vehicle::new(plate.parse().unwrap(), "2-301") };
+        let mut vehicle = Vehicle::new(plate.parse().unwrap(), "2-301").with(Dues::settled());
         change(&mut vehicle);
         vehicle
     }
@@ -134,11 +136,11 @@ mod tests {
         let today = jiff::civil::date(2026, 11, 24);
         let cases = [
             (vehicle("苏F12345", |_| ()), Verdict::Open(Rule::Paid)),
-            (vehicle("苏F12345", |v| v.paid_fen = 9_999), Verdict::Refuse(Rule::Unpaid)),
-            (vehicle("苏F12345", |v| (v.paid_fen, v.exempt) = (0, true)), Verdict::Open(Rule::Exempt)),
-            (vehicle("苏F12345", |v| (v.paid_fen, v.grace_until) = (0, Some(today))), Verdict::Open(Rule::Grace)),
+            (vehicle("苏F12345", |v| v.dues.paid = Fen::of(9_999)), Verdict::Refuse(Rule::Unpaid)),
+            (vehicle("苏F12345", |v| v.dues = Dues::exempt()), Verdict::Open(Rule::Exempt)),
+            (vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), Some(today))), Verdict::Open(Rule::Grace)),
             (
-                vehicle("苏F12345", |v| (v.paid_fen, v.grace_until) = (0, today.yesterday().ok())),
+                vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), today.yesterday().ok())),
                 Verdict::Refuse(Rule::Unpaid),
             ),
             (vehicle("苏F12345", |v| v.blocked = true), Verdict::Refuse(Rule::Blocked)),
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn the_compound_may_let_the_unpaid_in() {
         let rules = config::Gate { unpaid: Unpaid::Open, ..Default::default() };
-        let vehicle = vehicle("苏F12345", |v| v.paid_fen = 0);
+        let vehicle = vehicle("苏F12345", |v| v.dues = Dues::default());
         assert_eq!(verdict(&found(&vehicle, 1e6, 1e4), 3, &rules), Verdict::Open(Rule::UnpaidOpen));
     }
 
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn doubt_between_a_paid_and_an_unpaid_car_waits() {
         let rules = config::Gate::default();
-        let (paid, unpaid) = (vehicle("苏F12345", |_| ()), vehicle("苏F12346", |v| v.paid_fen = 0));
+        let (paid, unpaid) = (vehicle("苏F12345", |_| ()), vehicle("苏F12346", |v| v.dues = Dues::default()));
         let doubtful = Match { rival: Some(&unpaid), ..found(&paid, 1e6, 1e4) };
         assert_eq!(verdict(&doubtful, 5, &rules), Verdict::Wait(Rule::NearMiss));
     }

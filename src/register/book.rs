@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
-use super::{Household, LivePass, Pass, Snapshot, Vehicle};
+use super::{Household, LivePass, Pass, Snapshot, Vehicle, migration};
+use crate::ledger::{BookError, Draft, Ledger, Sealed};
 use crate::plate::Plate;
 use crate::store::{Store, StoreError, Tree, encode};
 
@@ -51,13 +52,18 @@ pub struct Register {
     /// How often each pass has let in, shared by all snapshots.
     counts: Mutex<HashMap<u64, Arc<AtomicU32>>>,
     changes: Tree,
+    ledger: Ledger,
     current: ArcSwap<Snapshot>,
+    /// Changes are numbered one after the other.
+    writing: Mutex<()>,
 }
 
 impl Register {
-    /// Opens the register.
+    /// Opens the register and its book; brings what an older plategate kept into today's form.
     pub fn open(store: Arc<Store>) -> Result<Register, StoreError> {
         let register = Register {
+            ledger: Ledger::open(&store)?,
+            writing: Mutex::new(()),
             households: store.tree("households")?,
             vehicles: store.tree("vehicles")?,
             passes: store.tree("passes")?,
@@ -67,7 +73,13 @@ impl Register {
             store,
         };
         register.refresh()?;
+        migration::run(&register, &register.store)?;
         Ok(register)
+    }
+
+    /// The book: to read, and for its receipts. Entries are made through [`Register::enter`], so that the gate sees them.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The newest snapshot; costs no more than a pointer.
@@ -114,43 +126,83 @@ impl Register {
     /// Makes all of these changes or, if something fails, none. When this returns they are on the disk, and the lane sees
     /// them.
     pub fn apply(&self, by: &str, changes: &[Change]) -> Result<(), StoreError> {
-        let at = Timestamp::now();
-        let last = self.changes.last_number()?;
-        let trees = (&self.households.inner, &self.vehicles.inner, &self.passes.inner, &self.changes.inner);
-        let result: Result<(), TransactionError<()>> = trees.transaction(|(households, vehicles, passes, journal)| {
-            for (n, change) in changes.iter().enumerate() {
-                match change {
-                    Change::Household(household) => {
-                        households.insert(household.key().as_bytes(), encode(household))?;
-                    }
-                    Change::Vehicle(vehicle) => {
-                        vehicles.insert(vehicle.plate.to_string().as_bytes(), encode(vehicle))?;
-                    }
-                    Change::Remove(plate) => {
-                        vehicles.remove(plate.to_string().as_bytes())?;
-                    }
-                    Change::Pass(pass) => {
-                        passes.insert(&pass.id.to_be_bytes(), encode(pass))?;
-                    }
-                    Change::TakeBack(id) => {
-                        passes.remove(&id.to_be_bytes())?;
-                    }
-                }
-                let entry = Entry { at, by: by.to_owned(), change: change.clone() };
-                journal.insert(&(last + 1 + n as u64).to_be_bytes(), encode(&entry))?;
-            }
-            Ok::<(), ConflictableTransactionError<()>>(())
-        });
-        if let Err(TransactionError::Storage(error)) = result {
-            return Err(error.into());
+        match self.apply_and_enter(by, changes, &[]) {
+            Ok(_) => Ok(()),
+            Err(BookError::Store(error) | BookError::Unsure { error, .. }) => Err(error),
+            // Nothing was to be entered, so nothing was refused.
+            Err(BookError::Refused(_) | BookError::Damaged(_)) => Ok(()),
         }
-        self.store.commit()?;
-        self.refresh()
     }
 
+    /// Enters all of this into the book or, if one of them is refused, nothing. Gives an entry for each. When this returns
+    /// they are on the disk, and the lane sees what follows from them.
+    pub fn enter(&self, drafts: &[Draft]) -> Result<Vec<Arc<Sealed>>, BookError> {
+        self.apply_and_enter("", &[], drafts)
+    }
+
+    /// Changes and entries, all or nothing.
+    pub fn apply_and_enter(
+        &self,
+        by: &str,
+        changes: &[Change],
+        drafts: &[Draft],
+    ) -> Result<Vec<Arc<Sealed>>, BookError> {
+        let _writing = self.writing.lock();
+        let page = if drafts.is_empty() { None } else { Some(self.ledger.prepare(drafts)?) };
+        let at = Timestamp::now();
+        let last = self.changes.last_number()?;
+        let (ledger, meta) = self.ledger.trees();
+        let (households, vehicles, passes) = (&self.households.inner, &self.vehicles.inner, &self.passes.inner);
+        let trees = (households, vehicles, passes, &self.changes.inner, ledger, meta);
+        let result: Result<(), TransactionError<()>> =
+            trees.transaction(|(households, vehicles, passes, journal, ledger, meta)| {
+                for (n, change) in changes.iter().enumerate() {
+                    match change {
+                        Change::Household(household) => {
+                            households.insert(household.key().as_bytes(), encode(household))?;
+                        }
+                        Change::Vehicle(vehicle) => {
+                            vehicles.insert(vehicle.plate.to_string().as_bytes(), encode(vehicle))?;
+                        }
+                        Change::Remove(plate) => {
+                            vehicles.remove(plate.to_string().as_bytes())?;
+                        }
+                        Change::Pass(pass) => {
+                            passes.insert(&pass.id.to_be_bytes(), encode(pass))?;
+                        }
+                        Change::TakeBack(id) => {
+                            passes.remove(&id.to_be_bytes())?;
+                        }
+                    }
+                    let entry = Entry { at, by: by.to_owned(), change: change.clone() };
+                    journal.insert(&(last + 1 + n as u64).to_be_bytes(), encode(&entry))?;
+                }
+                if let Some(page) = &page {
+                    page.write(ledger, meta)?;
+                }
+                Ok::<(), ConflictableTransactionError<()>>(())
+            });
+        if let Err(TransactionError::Storage(error)) = result {
+            return Err(StoreError::from(error).into());
+        }
+        let number = page.as_ref().map(|page| page.last());
+        let entered = page.map(|page| page.turn()).unwrap_or_default();
+        self.refresh()?;
+        match (self.store.commit(), number) {
+            (Ok(()), _) => Ok(entered),
+            (Err(error), Some(number)) => Err(BookError::Unsure { number, error }),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+
+    /// Makes a new snapshot: every car with what the book says of it.
     fn refresh(&self) -> Result<(), StoreError> {
-        let snapshot = Snapshot::new(self.vehicles.all()?).with_passes(self.live_passes()?);
-        self.current.store(Arc::new(snapshot));
+        let book = self.ledger.book();
+        let mut vehicles: Vec<Vehicle> = self.vehicles.all()?;
+        for vehicle in &mut vehicles {
+            vehicle.dues = book.dues(&vehicle.plate, &vehicle.household);
+        }
+        self.current.store(Arc::new(Snapshot::new(vehicles).with_passes(self.live_passes()?)));
         Ok(())
     }
 

@@ -1,13 +1,13 @@
-//! The demo compound: three buildings, 96 households, 103 cars, 100 yuan a car, nine in ten paid. Every name and plate is
-//! invented.
+//! The demo compound: three buildings, 96 households, 103 cars, 100 yuan a car, nine in ten joined. Every name and plate is
+//! invented. Its book is written in [`super::demo_book`].
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Change, Household, Register, SHARE_FEN, Vehicle};
+use super::{Change, Dues, Household, Register, Vehicle, demo_book};
+use crate::ledger::BookError;
 use crate::plate::Plate;
-use crate::store::StoreError;
 
 const SURNAMES: [&str; 24] = [
     "王", "李", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周", "徐", "孙", "马", "朱", "胡", "郭", "何", "高", "林",
@@ -31,6 +31,8 @@ pub const STRANGER: &str = "皖A6P42Z";
 
 /// How many of the 103 have not paid.
 const UNPAID_CARS: usize = 10;
+/// Which of them need not, by vote: the community doctor's.
+pub(super) const DOCTOR: usize = 92;
 
 /// The compound, the same every time.
 pub fn compound() -> (Vec<Household>, Vec<Vehicle>) {
@@ -47,20 +49,23 @@ pub fn compound() -> (Vec<Household>, Vec<Vehicle>) {
     }
     // The third is the unpaid one the demo shows; the others are spread over the compound.
     let unpaid: Vec<usize> = (0..UNPAID_CARS).map(|n| 2 + n * 10).collect();
-    let vehicles = plates.into_iter().enumerate().map(|(n, plate)| Vehicle {
-        paid_fen: if unpaid.contains(&n) { 0 } else { SHARE_FEN },
-        ..Vehicle::new(plate, &households[n % households.len()].key())
-    });
-    let vehicles = vehicles.collect();
+    let dues = |n: usize| match n {
+        DOCTOR => Dues::exempt(),
+        n if unpaid.contains(&n) => Dues::default(),
+        _ => Dues::settled(),
+    };
+    let car = |(n, plate): (usize, Plate)| Vehicle::new(plate, &households[n % households.len()].key()).with(dues(n));
+    let vehicles = plates.into_iter().enumerate().map(car).collect();
     (households, vehicles)
 }
 
-/// Writes the compound into a register.
-pub fn load(register: &Register) -> Result<(), StoreError> {
+/// Writes the compound and its book into a register.
+pub fn load(register: &Register) -> Result<(), BookError> {
     let (households, vehicles) = compound();
+    let book = demo_book::story(&vehicles, super::today());
     let changes: Vec<Change> =
         households.into_iter().map(Change::Household).chain(vehicles.into_iter().map(Change::Vehicle)).collect();
-    register.apply("demo", &changes)
+    register.apply_and_enter("demo", &changes, &book).map(drop)
 }
 
 fn household(n: usize, rng: &mut ChaCha8Rng) -> Household {
@@ -115,8 +120,9 @@ mod tests {
         assert_eq!((households.len(), vehicles.len()), (96, 103));
         assert_eq!(households.iter().map(Household::key).collect::<HashSet<_>>().len(), 96);
         assert_eq!(vehicles.iter().map(|v| v.plate).collect::<HashSet<_>>().len(), 103);
-        let unpaid: Vec<String> = vehicles.iter().filter(|v| v.paid_fen == 0).map(|v| v.plate.to_string()).collect();
-        assert_eq!(unpaid.len(), 10);
+        let not_paid = |v: &&Vehicle| v.dues == Dues::default();
+        let unpaid: Vec<String> = vehicles.iter().filter(not_paid).map(|v| v.plate.to_string()).collect();
+        assert_eq!((unpaid.len(), vehicles[DOCTOR].dues == Dues::exempt()), (9, true));
         assert!(unpaid.contains(&UNPAID.to_owned()));
         assert!(vehicles.iter().all(|v| v.plate.to_string().starts_with("苏F")));
         assert!(!vehicles.iter().any(|v| [NEAR_MISS, STRANGER].contains(&v.plate.to_string().as_str())));

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
-use super::{Change, Household, Vehicle, table};
+use super::{Change, Household, Standing, Vehicle, table};
+use crate::ledger::{Dues, Fen};
 use crate::plate::Plate;
 use crate::text;
 
@@ -27,8 +28,25 @@ pub struct Import {
     pub changes: Vec<Change>,
     /// Cars among them.
     pub vehicles: usize,
+    /// What it says about money, a line a car; [`super::opening`] compares it with the book.
+    pub told: Vec<Told>,
     /// The bad rows.
     pub errors: Vec<RowError>,
+}
+
+/// What a row says about money; `None` where it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// As a spreadsheet numbers it.
+    pub row: usize,
+    /// The car.
+    pub plate: Plate,
+    /// Its household's key.
+    pub household: String,
+    /// What was put in for it.
+    pub paid: Option<Fen>,
+    /// Need it not pay?
+    pub exempt: Option<bool>,
 }
 
 /// A column: its header in an export, and the other names it goes by.
@@ -49,6 +67,7 @@ const COLUMNS: [Column; 10] = [
     Column { header: "宽限至", names: &["grace_until"] },
     Column { header: "备注", names: &["note", "remark"] },
 ];
+const PAID_UNTIL: &str = "缴费至";
 const PLATE: usize = 0;
 const BUILDING: usize = 1;
 const UNIT: usize = 2;
@@ -71,7 +90,7 @@ pub fn import(bytes: &[u8]) -> Result<Import, String> {
     for (row, cells) in rows {
         let cell = |column: usize| places[column].and_then(|at| cells.get(at)).map_or("", |c| c.trim());
         match one(&cell) {
-            Ok((household, vehicle)) => match seen.get(&vehicle.plate) {
+            Ok((household, vehicle, paid, exempt)) => match seen.get(&vehicle.plate) {
                 Some(first) => {
                     let reason = format!("{} is already in row {first}", vehicle.plate);
                     import.errors.push(RowError { row, reason });
@@ -79,6 +98,8 @@ pub fn import(bytes: &[u8]) -> Result<Import, String> {
                 None => {
                     seen.insert(vehicle.plate, row);
                     import.vehicles += 1;
+                    let (plate, household_key) = (vehicle.plate, vehicle.household.clone());
+                    import.told.push(Told { row, plate, household: household_key, paid, exempt });
                     import.changes.push(Change::Household(household));
                     import.changes.push(Change::Vehicle(vehicle));
                 }
@@ -109,17 +130,20 @@ fn places(header: &[String]) -> Result<[Option<usize>; 10], String> {
     Ok(places)
 }
 
+type Row = (Household, Vehicle, Option<Fen>, Option<bool>);
+
 /// One row, or everything that is wrong with it.
-fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<(Household, Vehicle), Vec<String>> {
+fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<Row, Vec<String>> {
     let mut wrong = Vec::new();
     let plate = keep(cell(PLATE).parse::<Plate>().map_err(|e| e.to_string()), &mut wrong);
     let building = keep(building(cell(BUILDING)), &mut wrong);
     let unit = keep(unit(cell(UNIT)), &mut wrong);
-    let paid = keep(parse_fen(cell(PAID)), &mut wrong);
+    let paid = keep(paid(cell(PAID)), &mut wrong);
     let exempt = keep(yes_or_no(cell(EXEMPT), COLUMNS[EXEMPT].header), &mut wrong);
+    let said_exempt = !cell(EXEMPT).is_empty();
     let blocked = keep(yes_or_no(cell(BLOCKED), COLUMNS[BLOCKED].header), &mut wrong);
     let grace = keep(date(cell(GRACE)), &mut wrong);
-    let (Some(plate), Some(building), Some(unit), Some(paid_fen), Some(exempt), Some(blocked), Some(grace_until)) =
+    let (Some(plate), Some(building), Some(unit), Some(paid), Some(exempt), Some(blocked), Some(grace_until)) =
         (plate, building, unit, paid, exempt, blocked, grace)
     else {
         return Err(wrong);
@@ -127,8 +151,9 @@ fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<(Household, Vehicle), Vec
     let phone = Some(cell(PHONE)).filter(|p| !p.is_empty()).map(str::to_owned);
     let household = Household { building, unit, name: cell(NAME).to_owned(), phone };
     let note = cell(NOTE).to_owned();
-    let vehicle = Vehicle { plate, household: household.key(), paid_fen, exempt, blocked, grace_until, note };
-    Ok((household, vehicle))
+    let vehicle =
+        Vehicle { plate, household: household.key(), blocked, grace_until, note, dues: Dues::default() };
+    Ok((household, vehicle, paid, Some(exempt).filter(|_| said_exempt)))
 }
 
 /// The value, or its error put with the others.
@@ -153,28 +178,9 @@ fn unit(text: &str) -> Result<String, String> {
     if fits { Ok(unit) } else { Err(format!("unit '{text}': a flat's number is expected, such as 301")) }
 }
 
-/// Yuan with at most two decimals, as whole fen: `100`, `100.00`, `¥100`, `100元`, `1,000`, full-width digits.
-/// Never through floating point.
-pub fn parse_fen(text: &str) -> Result<u64, String> {
-    let wrong = || format!("paid '{text}': an amount in yuan is expected, such as 100 or 99.50");
-    let narrow = narrow(text).replace(',', "");
-    let bare = narrow.trim_start_matches(['¥', '￥']).trim_end_matches('元').trim();
-    if bare.is_empty() {
-        return if text.trim().is_empty() { Ok(0) } else { Err(wrong()) };
-    }
-    let (yuan, fen) = bare.split_once('.').unwrap_or((bare, ""));
-    let digits = |t: &str| t.chars().all(|c| c.is_ascii_digit());
-    if yuan.is_empty() || yuan.len() > 9 || fen.len() > 2 || !digits(yuan) || !digits(fen) {
-        return Err(wrong());
-    }
-    let yuan: u64 = yuan.parse().map_err(|_| wrong())?;
-    let fen: u64 = format!("{fen:0<2}").parse().map_err(|_| wrong())?;
-    Ok(yuan * 100 + fen)
-}
-
-/// Fen as yuan: `100`, `99.50`.
-pub fn yuan(fen: u64) -> String {
-    if fen.is_multiple_of(100) { (fen / 100).to_string() } else { format!("{}.{:02}", fen / 100, fen % 100) }
+/// An amount, or nothing said.
+fn paid(text: &str) -> Result<Option<Fen>, String> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|e| format!("paid {e}")) }
 }
 
 fn yes_or_no(text: &str, column: &str) -> Result<bool, String> {
@@ -203,12 +209,14 @@ fn narrow(text: &str) -> String {
     text.chars().map(text::narrow).collect::<String>().trim().to_owned()
 }
 
-/// The register as rows, the header first, in the order of household and plate.
+/// The register as rows, the header first, in the order of household and plate. The last column, how long the fee is paid,
+/// is for people; an import passes over it.
 pub fn export(households: &[Household], vehicles: &[Vehicle]) -> Vec<Vec<String>> {
     let by_key: HashMap<String, &Household> = households.iter().map(|h| (h.key(), h)).collect();
     let mut sorted: Vec<(Option<&Household>, &Vehicle)> =
         vehicles.iter().map(|v| (by_key.get(&v.household).copied(), v)).collect();
     sorted.sort_by_key(|(h, v)| (h.map(|h| (h.building, h.unit.clone())), v.plate));
+    let today = super::today();
     let said = |b: bool| if b { "是".to_owned() } else { String::new() };
     let row = |(household, v): (Option<&Household>, &Vehicle)| {
         let (building, unit) = v.household.split_once('-').unwrap_or(("", &v.household));
@@ -218,14 +226,15 @@ pub fn export(households: &[Household], vehicles: &[Vehicle]) -> Vec<Vec<String>
             unit.to_owned(),
             household.map(|h| h.name.clone()).unwrap_or_default(),
             household.and_then(|h| h.phone.clone()).unwrap_or_default(),
-            yuan(v.paid_fen),
-            said(v.exempt),
+            v.dues.paid.to_string(),
+            said(v.dues.on(today).standing == Standing::Exempt),
             said(v.blocked),
             v.grace_until.map(|d| d.to_string()).unwrap_or_default(),
             v.note.clone(),
+            v.dues.paid_until(today).map(|d| d.to_string()).unwrap_or_default(),
         ]
     };
-    let header = COLUMNS.iter().map(|c| c.header.to_owned()).collect();
+    let header = COLUMNS.iter().map(|c| c.header).chain([PAID_UNTIL]).map(str::to_owned).collect();
     std::iter::once(header).chain(sorted.into_iter().map(row)).collect()
 }
 
@@ -252,7 +261,10 @@ mod tests {
             let back = import(&bytes).unwrap();
             assert_eq!((back.vehicles, back.errors.len()), (103, 0));
             for vehicle in &vehicles {
-                assert!(back.changes.contains(&Change::Vehicle(vehicle.clone())));
+                let plain = vehicle.clone().with(Dues::default());
+                assert!(back.changes.contains(&Change::Vehicle(plain)));
+                let told = back.told.iter().find(|t| t.plate == vehicle.plate).unwrap();
+                assert_eq!(told.paid, Some(vehicle.dues.paid));
             }
         }
     }
@@ -275,26 +287,6 @@ mod tests {
         assert!(super::import(b"name,building,unit\nx,1,2\n").unwrap_err().contains("车牌"));
         assert!(super::import(b"").unwrap_err().contains("empty"));
         assert!(super::import("车牌,plate,楼栋,房号\n".as_bytes()).unwrap_err().contains("twice"));
-    }
-
-    #[test]
-    fn money_is_exact() {
-        for (text, fen) in [
-            ("100", 10_000),
-            ("100.00", 10_000),
-            ("¥100", 10_000),
-            ("100元", 10_000),
-            ("１００", 10_000),
-            ("99.5", 9_950),
-            ("0.07", 7),
-            ("1,000", 100_000),
-            ("", 0),
-        ] {
-            assert_eq!(parse_fen(text), Ok(fen), "{text}");
-        }
-        for text in ["-1", "1.234", "ten", "1e3", "¥", "99999999999"] {
-            assert!(parse_fen(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! Households, their vehicles and what they put in, as far as the gate needs it.
+//! Households and their vehicles, and how each stands with the book, as far as the gate needs it.
 //!
-//! In: what stewards register. Out: an immutable [`Snapshot`] that the lane reads without waiting. This room knows nothing
-//! of frames, pulses and pages.
+//! In: what stewards register, and the book ([`crate::ledger`]). Out: an immutable [`Snapshot`] that the lane reads without
+//! waiting. This room knows nothing of frames, pulses and pages.
 
 mod alike;
 pub mod book;
 pub mod demo;
+mod demo_book;
 pub mod exchange;
+mod migration;
+pub mod opening;
 mod pass;
 mod table;
 
@@ -17,6 +20,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use crate::ledger::dues::{Dues, Stand, Standing};
 use crate::plate::Plate;
 pub use alike::{are_alike, confusable, lookalikes};
 pub use book::{Change, Register};
@@ -50,11 +54,6 @@ pub struct Vehicle {
     pub plate: Plate,
     /// Its household's key.
     pub household: String,
-    /// What its household put in for it, whole fen.
-    pub paid_fen: u64,
-    /// Need not pay (a doctor's car, a helper's).
-    #[serde(default)]
-    pub exempt: bool,
     /// Not to be let in until this is lifted.
     #[serde(default)]
     pub blocked: bool,
@@ -64,26 +63,10 @@ pub struct Vehicle {
     /// A steward's remark.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// What the book says of it. Never stored with it: it is put in whenever a snapshot is made.
+    #[serde(skip)]
+    pub dues: Dues,
 }
-
-/// How a car stands with the compound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// The share is paid.
-    Paid,
-    /// Need not pay.
-    Exempt,
-    /// Not paid, but within its days of grace.
-    Grace,
-    /// Not paid.
-    Unpaid,
-    /// Blocked by the stewards.
-    Blocked,
-}
-
-/// The share of one car: 100 yuan.
-pub const SHARE_FEN: u64 = 10_000;
 
 /// The day it is at the gate: grace ends with it.
 pub fn today() -> Date {
@@ -94,21 +77,31 @@ impl Vehicle {
     /// A car that nothing is known of but its plate and its household's key.
     pub fn new(plate: Plate, household: &str) -> Vehicle {
         let (household, note) = (household.to_owned(), String::new());
-        Vehicle { plate, household, paid_fen: 0, exempt: false, blocked: false, grace_until: None, note }
+        Vehicle { plate, household, blocked: false, grace_until: None, note, dues: Dues::default() }
     }
 
-    /// How it stands on that day.
+    /// The same, with this said of it by the book.
+    pub fn with(self, dues: Dues) -> Vehicle {
+        Vehicle { dues, ..self }
+    }
+
+    /// How it stands on that day, in one word: what the gate's rules read.
     pub fn standing(&self, today: Date) -> Standing {
+        self.stand(today).standing
+    }
+
+    /// How it stands on that day, with the dates that a neighbour would ask for.
+    pub fn stand(&self, today: Date) -> Stand {
         if self.blocked {
-            Standing::Blocked
-        } else if self.exempt {
-            Standing::Exempt
-        } else if self.paid_fen >= SHARE_FEN {
-            Standing::Paid
-        } else if self.grace_until.is_some_and(|last| today <= last) {
-            Standing::Grace
-        } else {
-            Standing::Unpaid
+            return Stand::plain(Standing::Blocked);
+        }
+        let stand = self.dues.on(today);
+        match self.grace_until.filter(|last| today <= *last) {
+            // The stewards' grace reaches further than the book's, or stands in where there is none.
+            Some(last) if matches!(stand.standing, Standing::Unpaid | Standing::Grace) => {
+                Stand { standing: Standing::Grace, until: stand.until.max(Some(last)), ..stand }
+            }
+            _ => stand,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Backup and restore: everything in one file, readable without this program.
 //!
 //! A backup is a tar archive compressed with zstd: `manifest.json` (format, time, and the SHA-256 and size of each file),
-//! one `*.jsonl` a tree with a key and a record per line, and the pictures.
+//! one `*.jsonl` a tree with a key and a record per line, the pictures of arrivals and those of receipts.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError, decode, encode};
+use crate::ledger::receipts::is_receipt;
 
 const FORMAT: u32 = 1;
-const TREES: [&str; 4] = ["households", "vehicles", "changes", "events"];
+const TREES: [&str; 6] = ["households", "vehicles", "changes", "events", "ledger", "meta"];
 /// No file of a backup is larger; a manipulated one may claim to be.
 const LARGEST: u64 = 1 << 30;
 
@@ -68,7 +69,8 @@ fn write(store: &Store, part: &Path) -> Result<Summary, StoreError> {
         summary.records.insert(tree.to_owned(), lines.iter().filter(|b| **b == b'\n').count());
         contents.push((format!("{tree}.jsonl"), lines));
     }
-    let pictures = pictures(&store.folder().join("pictures"));
+    let mut pictures = pictures(&store.folder().join("pictures"));
+    pictures.extend(receipts(&store.folder().join("receipts")));
     summary.pictures = pictures.len();
     let mut files: BTreeMap<String, FileInfo> =
         contents.iter().map(|(name, bytes)| (name.clone(), info(bytes))).collect();
@@ -130,6 +132,14 @@ fn pictures(folder: &Path) -> Vec<(String, PathBuf)> {
             out.push((format!("pictures/{}/{}", name(&day), name(&path)), path));
         }
     }
+    out.sort();
+    out
+}
+
+fn receipts(folder: &Path) -> Vec<(String, PathBuf)> {
+    let paths = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut out: Vec<_> = paths.filter(|p| is_receipt(p)).map(|p| (format!("receipts/{}", name(&p)), p)).collect();
     out.sort();
     out
 }
@@ -205,7 +215,8 @@ fn place(store: &Store, name: &str, bytes: &[u8], summary: &mut Summary) -> Resu
     }
     let path = Path::new(name);
     let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
-    if !plain || !name.starts_with("pictures/") {
+    let receipt = name.starts_with("receipts/") && is_receipt(path);
+    if !plain || !(name.starts_with("pictures/") || receipt) {
         return Err("does not belong into a backup".into());
     }
     super::events::write_whole(&store.folder().join(path), bytes).map_err(|e| e.to_string())?;

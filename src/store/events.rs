@@ -120,7 +120,7 @@ impl Events {
 }
 
 /// Writes a file so that it is there whole or not at all, and on the disk when this returns.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let part = path.with_extension("part");
     let write = || -> std::io::Result<()> {

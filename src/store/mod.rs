@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::text::one_line;
 pub(crate) use codec::{decode, encode};
+pub(crate) use events::write_whole;
 
 /// The data folder, opened by this process alone.
 pub struct Store {
@@ -70,6 +71,16 @@ pub enum StoreError {
         key: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// Kept by a newer plategate.
+    #[error("{folder}: a newer plategate keeps this folder (form {form}, this one knows {ours}): install the newer one")]
+    Newer {
+        /// The data folder.
+        folder: PathBuf,
+        /// Its form.
+        form: u32,
+        /// The newest form that this program knows.
+        ours: u32,
     },
     /// An archive that is none.
     #[error("{path}: {problem}")]

@@ -18,6 +18,7 @@ pub fn outcome_words(outcome: Outcome) -> (&'static str, &'static str) {
         Outcome::Opened => ("已抬杆", "good"),
         Outcome::Refused => ("未放行", "warn"),
         Outcome::Failed => ("抬杆失败", "bad"),
+        Outcome::Seen => ("驶离", "dim"),
     }
 }
 

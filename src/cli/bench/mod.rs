@@ -19,7 +19,7 @@ use crate::gate::matching::Roster;
 use crate::gate::strangers::Strangers;
 use crate::picture::Picture;
 use crate::plate::Colour;
-use crate::register::{SHARE_FEN, Snapshot, Vehicle, demo};
+use crate::register::{Dues, Snapshot, Vehicle, demo};
 use crate::vision::Vision;
 use harness::Harness;
 use machine::Machine;
@@ -140,7 +140,7 @@ fn measure(
         for reading in vision.read(&subject.picture)? {
             let (plate, _) = strangers.likeliest(&reading.slots.probabilities());
             if register.iter().all(|v| v.plate != plate) {
-                register.push(Vehicle { paid_fen: SHARE_FEN, ..Vehicle::new(plate, "bench") });
+                register.push(Vehicle::new(plate, "bench").with(Dues::settled()));
             }
         }
     }

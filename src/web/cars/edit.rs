@@ -46,8 +46,6 @@ pub struct Car {
     /// A telephone; empty keeps what is known.
     #[serde(default)]
     pub phone: String,
-    /// Need not pay.
-    pub exempt: Option<String>,
     /// Not to be let in.
     pub blocked: Option<String>,
     /// Let in without payment until; empty for not at all.
@@ -80,7 +78,6 @@ impl Car {
             unit: unit.to_owned(),
             name: household.map(|h| h.name.clone()).unwrap_or_default(),
             phone: household.and_then(|h| h.phone.clone()).unwrap_or_default(),
-            exempt: tick(vehicle.exempt),
             blocked: tick(vehicle.blocked),
             grace_until: vehicle.grace_until.map(|d| d.to_string()).unwrap_or_default(),
             note: vehicle.note.clone(),
@@ -148,7 +145,6 @@ pub fn save(site: &Site, v: &Visit, car: &Car, old: Option<Plate>) -> Result<Pla
     let vehicle = Vehicle {
         plate,
         household: household.key(),
-        exempt: car.exempt.is_some(),
         blocked: car.blocked.is_some(),
         grace_until,
         note: car.note.trim().to_owned(),

@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::accounts::code;
-use crate::register::exchange::{self, yuan};
+use crate::register::exchange::{self, Told};
+use crate::register::opening;
 use crate::register::{Change, Vehicle};
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::{Sent, Upload};
@@ -34,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 /// Tables that were looked through and wait for a yes, one a person.
 #[derive(Default)]
-pub struct Pending(Mutex<HashMap<String, (String, Vec<Change>)>>);
+pub struct Pending(Mutex<HashMap<String, (String, Vec<Change>, Vec<Told>)>>);
 
 /// A car that a table would change.
 struct Altered {
@@ -76,7 +77,7 @@ async fn preview(State(site): State<Arc<Site>>, v: Signed<Steward>, upload: Uplo
         Ok(import) => {
             let mut looked = look(&site, &v, &import);
             looked.id = code::secret();
-            site.pending.0.lock().insert(v.name().to_owned(), (looked.id.clone(), import.changes));
+            site.pending.0.lock().insert(v.name().to_owned(), (looked.id.clone(), import.changes, import.told));
             looked
         }
         Err(problem) => Looked {
@@ -109,6 +110,8 @@ fn look(site: &Site, v: &Visit, import: &exchange::Import) -> Looked {
             }
         }
     }
+    // What the table says of money becomes entries where the book knows nothing yet, and is an error where it differs.
+    let (_, contradictions) = opening::drafts(v.name(), &import.told, &site.gate.register.ledger().book());
     let touched = altered.len() + same;
     Looked {
         id: String::new(),
@@ -116,7 +119,7 @@ fn look(site: &Site, v: &Visit, import: &exchange::Import) -> Looked {
         new,
         altered,
         same,
-        errors: import.errors.iter().map(|e| v.f2("第 {} 行：{}", e.row, &e.reason)).collect(),
+        errors: import.errors.iter().chain(&contradictions).map(|e| v.f2("第 {} 行：{}", e.row, &e.reason)).collect(),
         unreadable: None,
     }
 }
@@ -126,8 +129,6 @@ fn differences(before: &Vehicle, after: &Vehicle, v: &Visit) -> Vec<String> {
     let day = |d: Option<jiff::civil::Date>| d.map_or_else(|| "–".to_owned(), |d| d.to_string());
     let pairs = [
         ("住户", before.household.clone(), after.household.clone()),
-        ("已缴(元)", yuan(before.paid_fen), yuan(after.paid_fen)),
-        ("免缴", yes(before.exempt), yes(after.exempt)),
         ("停用", yes(before.blocked), yes(after.blocked)),
         ("宽限至", day(before.grace_until), day(after.grace_until)),
         ("备注", before.note.clone(), after.note.clone()),
@@ -148,14 +149,19 @@ async fn apply(
     Sent(yes): Sent<Yes>,
 ) -> Answer {
     let waiting = site.pending.0.lock().remove(v.name());
-    let Some((_, changes)) = waiting.filter(|(id, _)| *id == yes.id) else {
+    let Some((_, changes, told)) = waiting.filter(|(id, ..)| *id == yes.id) else {
         return Err(Refusal::bad("这次预览已过期，请重新上传", "this preview has expired: upload the file again"));
     };
     let cars = changes.iter().filter(|c| matches!(c, Change::Vehicle(_))).count();
     let (there, by) = (site.clone(), v.name().to_owned());
     let applied = tokio::task::spawn_blocking(move || {
         let _changing = there.register_lock.lock();
-        there.gate.register.apply(&by, &changes)
+        let register = &there.gate.register;
+        let (drafts, contradictions) = opening::drafts(&by, &told, &register.ledger().book());
+        if let Some(first) = contradictions.first() {
+            return Err(Refusal::bad(&first.reason, &first.reason));
+        }
+        register.apply_and_enter(&by, &changes, &drafts).map_err(|error| Refusal::bad(&error.to_string(), &error.to_string()))
     });
     applied.await.map_err(|_| Refusal::Broken)??;
     site.accounts.audit.add(v.name(), "导入车辆", &cars.to_string(), Some(v.from))?;

@@ -19,7 +19,6 @@ use super::refusal::{Answer, page};
 use super::visit::{Reader, Signed, Visit};
 use crate::register::{self, Household, Standing, Vehicle};
 
-pub(super) use edit::{Car, retire, save};
 pub(super) use exchange::Pending;
 
 /// The routes.

@@ -1,0 +1,260 @@
+//! The sunshine board (阳光账本): what every neighbour may see.
+//!
+//! In: the book and the compound's households and cars. Out: raised of goal, joined of households by building, spent by
+//! purpose, where the money is, and each entry without names, plates or flats: only the building.
+
+use std::collections::HashSet;
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::account::{Account, Purpose};
+use super::book::Book;
+use super::entry::{Entry, What};
+use super::hash::Hash;
+use super::money::Fen;
+use crate::plate::Plate;
+
+/// What the board needs to know of the compound.
+#[derive(Clone, Debug, Default)]
+pub struct Compound {
+    /// The households' keys, such as `2-301`.
+    pub households: Vec<String>,
+    /// The cars, each with its household's key.
+    pub cars: Vec<(Plate, String)>,
+    /// Names that must not be shown: of contacts and stewards.
+    pub names: Vec<String>,
+}
+
+/// One campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CampaignLine {
+    /// What it is for.
+    pub title: String,
+    /// How much is wanted; 0 if there is no goal.
+    pub goal: Fen,
+    /// How much came in, less what was given back.
+    pub raised: Fen,
+}
+
+/// One building.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Building {
+    /// Its number.
+    pub building: u16,
+    /// Its households.
+    pub households: usize,
+    /// Those that put something in.
+    pub joined: usize,
+}
+
+/// One entry, as neighbours see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Its number.
+    pub number: u64,
+    /// Its day.
+    pub day: Date,
+    /// What it was, in Chinese and in English.
+    pub kind: [&'static str; 2],
+    /// The building it came from or went to.
+    pub building: Option<u16>,
+    /// What it was spent on.
+    pub purpose: Option<Purpose>,
+    /// What for, without plates and names.
+    pub title: String,
+    /// What came in (positive) or went out; 0 where money only changed places.
+    pub amount: Fen,
+    /// Was it undone?
+    pub undone: bool,
+}
+
+/// A vote, as neighbours see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownVote {
+    /// When.
+    pub held: Date,
+    /// What on, without plates and names.
+    pub question: String,
+    /// For it, against it, of how many.
+    pub counts: [u32; 3],
+}
+
+/// The board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Board {
+    /// The campaigns.
+    pub campaigns: Vec<CampaignLine>,
+    /// The buildings.
+    pub buildings: Vec<Building>,
+    /// Cars whose share is paid, and all cars.
+    pub cars: [usize; 2],
+    /// Yearly fees that came in.
+    pub fees: Fen,
+    /// What went for what.
+    pub spent: Vec<(Purpose, Fen)>,
+    /// What was given back.
+    pub refunds: Fen,
+    /// What counts found missing (positive) or too much.
+    pub differences: Fen,
+    /// In the bank.
+    pub bank: Fen,
+    /// In cash, with how many people.
+    pub cash: (Fen, usize),
+    /// The votes, newest first.
+    pub votes: Vec<ShownVote>,
+    /// Entries that moved money, newest first.
+    pub entries: Vec<Shown>,
+    /// The number and hash of the last entry.
+    pub head: (u64, Hash),
+}
+
+impl Board {
+    /// The board of a book.
+    pub fn of(book: &Book, compound: &Compound) -> Board {
+        let hide = |text: &str| without_names(text, &compound.names);
+        let line = |(_, c): (Option<Date>, super::Campaign)| {
+            CampaignLine { raised: book.raised(&c.name), goal: c.goal, title: hide(&c.title) }
+        };
+        let paid = |(plate, household): &&(Plate, String)| {
+            let dues = book.dues(plate, household);
+            dues.paid >= dues.share && dues.paid > Fen::ZERO
+        };
+        let cash: Vec<Fen> =
+            book.balances().filter(|(a, fen)| a.holder().is_some() && *fen != Fen::ZERO).map(|(_, fen)| fen).collect();
+        let shown = book.entries().iter().rev().filter(|e| !e.entry.postings.is_empty());
+        let votes = book.votes().into_iter().rev();
+        Board {
+            campaigns: book.campaigns().into_iter().map(line).collect(),
+            buildings: buildings(book, compound),
+            cars: [compound.cars.iter().filter(paid).count(), compound.cars.len()],
+            fees: -book.balance(&Account::Fees),
+            spent: Purpose::ALL.map(|p| (p, book.balance(&Account::Spent(p)))).to_vec(),
+            refunds: book.balance(&Account::Refunds),
+            differences: book.balance(&Account::Differences),
+            bank: book.balance(&Account::Bank),
+            cash: (cash.iter().copied().sum(), cash.len()),
+            votes: votes
+                .map(|(_, v)| ShownVote { held: v.held, question: hide(&v.question), counts: [v.yes, v.no, v.of] })
+                .collect(),
+            entries: shown.map(|e| show(book, &e.entry, &hide)).collect(),
+            head: book.head(),
+        }
+    }
+
+    /// What is there.
+    pub fn balance(&self) -> Fen {
+        self.bank + self.cash.0
+    }
+}
+
+fn buildings(book: &Book, compound: &Compound) -> Vec<Building> {
+    let live = book.entries().iter().filter(|e| !book.is_undone(e.entry.number));
+    let gave = live.filter_map(|e| match &e.entry.what {
+        What::Contribution { household, amount, .. } => Some((household, *amount, e.entry.number)),
+        What::Opening { household: Some(household), amount, .. } => Some((household, *amount, e.entry.number)),
+        _ => None,
+    });
+    let joined: HashSet<&str> =
+        gave.filter(|(_, amount, n)| *amount > book.refunded(*n).0).map(|(key, ..)| key.as_str()).collect();
+    let mut buildings: Vec<Building> = Vec::new();
+    for key in &compound.households {
+        let Some(number) = building_of(key) else { continue };
+        let joined = usize::from(joined.contains(key.as_str()));
+        match buildings.iter_mut().find(|b| b.building == number) {
+            Some(b) => (b.households, b.joined) = (b.households + 1, b.joined + joined),
+            None => buildings.push(Building { building: number, households: 1, joined }),
+        }
+    }
+    buildings.sort_by_key(|b| b.building);
+    buildings
+}
+
+fn building_of(key: &str) -> Option<u16> {
+    key.split_once('-')?.0.parse().ok()
+}
+
+fn show(book: &Book, entry: &Entry, hide: &impl Fn(&str) -> String) -> Shown {
+    let (mut building, mut purpose, mut title) = (None, None, String::new());
+    match &entry.what {
+        What::Contribution { household, .. } | What::Fee { household, .. } => building = building_of(household),
+        What::Opening { household: Some(household), .. } => building = building_of(household),
+        What::Opening { account: Account::Spent(p), .. } => purpose = Some(*p),
+        What::Spending { purpose: p, title: t, .. } => (purpose, title) = (Some(*p), hide(t)),
+        What::Refund { of, .. } | What::Correction { of, .. } => {
+            title = format!("#{of}");
+            building = book.entry(*of).and_then(|e| match &e.entry.what {
+                What::Contribution { household, .. } | What::Fee { household, .. } => building_of(household),
+                _ => None,
+            });
+        }
+        _ => {}
+    }
+    Shown {
+        number: entry.number,
+        day: entry.day,
+        kind: [super::words::kind_zh(&entry.what), super::words::kind(&entry.what)],
+        building,
+        purpose,
+        title,
+        amount: entry.postings.iter().filter(|p| p.account.is_money()).map(|p| p.fen).sum(),
+        undone: book.is_undone(entry.number),
+    }
+}
+
+/// A text without what looks like a plate, and without these names.
+fn without_names(text: &str, names: &[String]) -> String {
+    let mut out = String::new();
+    let chars: Vec<char> = text.chars().collect();
+    let mut at = 0;
+    while at < chars.len() {
+        // A plate has 7 or 8 characters, and a separator may stand in it.
+        let plate = (7..=10).rev().find(|n| {
+            let piece = chars.get(at..at + n).map(|c| c.iter().collect::<String>());
+            piece.is_some_and(|p| !p.starts_with(' ') && !p.ends_with(' ') && p.parse::<Plate>().is_ok())
+        });
+        match plate {
+            Some(n) => {
+                out.push_str("［车牌］");
+                at += n;
+            }
+            None => {
+                out.push(chars[at]);
+                at += 1;
+            }
+        }
+    }
+    // One character is a surname at most, and stands in too many words.
+    for name in names.iter().filter(|n| n.chars().count() > 1) {
+        out = out.replace(name.as_str(), "某");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn plates_and_names_do_not_come_onto_the_board() {
+        let names = ["王芳".to_owned(), "伟".to_owned()];
+        for (text, want) in [
+            ("给苏F8K291补漆", "给［车牌］补漆"),
+            ("苏f·8k291、苏FD12345 两车", "［车牌］、［车牌］ 两车"),
+            ("王芳垫付", "某垫付"),
+            ("道闸机一套，含安装", "道闸机一套，含安装"),
+            ("型号 DZ-2026 伟业", "型号 DZ-2026 伟业"),
+        ] {
+            assert_eq!(without_names(text, &names), want);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_plate_is_left_in_any_text(before in "[\\PC&&[^A-Za-z0-9]]{0,6}", plate in "苏F[0-9A-HJ-NP-Z]{4}[0-9]", after in "[，。、\\p{Han}&&[^应急警学挂]]{0,6}") {
+            let shown = without_names(&format!("{before}{plate}{after}"), &[]);
+            prop_assert!(!shown.contains(&plate[3..]), "{}", shown);
+        }
+    }
+}

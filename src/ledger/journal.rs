@@ -1,0 +1,175 @@
+//! The book on the disk: opened and checked, appended to, exported.
+//!
+//! Entries are only ever added. One that was acknowledged is on the disk.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
+use sled::transaction::{TransactionalTree, UnabortableTransactionError};
+
+use super::book::Book;
+use super::entry::{Draft, Entry, Sealed};
+use super::receipts::Receipts;
+use super::refusal::Refusal;
+use super::rules;
+use super::verify::{self, Fault, Record, Seal};
+use crate::store::{Store, StoreError, Tree, decode, encode};
+
+/// Why nothing was entered.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The book has a fault.
+    #[error("nothing can be entered, the book is damaged: {0}. Keep the data folder, and restore the newest backup whose book is whole")]
+    Damaged(Fault),
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Entered, but perhaps not on the disk.
+    #[error("entry {number} may not be on the disk ({error}): look whether it is there before you enter it again")]
+    Unsure {
+        /// The last entry that was written.
+        number: u64,
+        /// What went wrong.
+        error: StoreError,
+    },
+}
+
+/// The book, as it is kept.
+pub struct Ledger {
+    tree: Tree,
+    meta: Tree,
+    receipts: Receipts,
+    current: ArcSwap<Book>,
+    fault: Option<Fault>,
+    writing: Mutex<()>,
+}
+
+const SEAL: &[u8] = b"ledger";
+
+impl Ledger {
+    /// Opens the book and checks it from the first entry to the last. A book with a fault can be read.
+    pub fn open(store: &Store) -> Result<Ledger, StoreError> {
+        let (tree, meta) = (store.tree("ledger")?, store.tree("meta")?);
+        let mut records = Vec::new();
+        for item in tree.inner.iter() {
+            let (key, value) = item?;
+            let number = key.as_ref().try_into().map_or(0, u64::from_be_bytes);
+            records.push((number, decode::<Record>(&value)));
+        }
+        let seal = match meta.inner.get(SEAL)? {
+            Some(bytes) => Some(decode::<Seal>(&bytes)),
+            None if records.is_empty() => None,
+            None => Some(Err("it is missing")),
+        };
+        let (book, fault) = verify::read(records.into_iter(), seal);
+        if let Some(fault) = &fault {
+            tracing::error!(%fault, "the book is damaged: nothing more is entered into it (plategate ledger verify)");
+        }
+        let (receipts, current) = (Receipts::of(store), ArcSwap::from_pointee(book));
+        Ok(Ledger { tree, meta, receipts, current, fault, writing: Mutex::new(()) })
+    }
+
+    /// The book as it is now; costs no more than a pointer.
+    pub fn book(&self) -> Arc<Book> {
+        self.current.load_full()
+    }
+
+    /// What was found wrong with it when it was opened.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// The photographs of receipts.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// The trees that an entry is written into, together with whatever else belongs to it.
+    pub(crate) fn trees(&self) -> (&sled::Tree, &sled::Tree) {
+        (&self.tree.inner, &self.meta.inner)
+    }
+
+    /// Makes entries of drafts, in their order; each sees those before it. Nothing is written yet, and nobody else can
+    /// prepare any until this is done with.
+    pub(crate) fn prepare(&self, drafts: &[Draft]) -> Result<Page<'_>, BookError> {
+        let writing = self.writing.lock();
+        if let Some(fault) = &self.fault {
+            return Err(BookError::Damaged(fault.clone()));
+        }
+        let (mut book, mut told, mut new) = (Book::clone(&self.current.load()), Vec::new(), Vec::new());
+        for draft in drafts {
+            if let Some(known) = draft.token.as_deref().and_then(|token| book.by_token(token)) {
+                told.push(known.clone());
+                continue;
+            }
+            let today = draft.at.to_zoned(jiff::tz::TimeZone::system()).date();
+            let postings = rules::check(&book, draft, today)?;
+            let sealed = Arc::new(seal(&book, draft, postings));
+            book.take(sealed.clone());
+            told.push(sealed.clone());
+            new.push(sealed);
+        }
+        Ok(Page { ledger: self, book, told, new, _writing: writing })
+    }
+}
+
+pub(super) fn seal(book: &Book, draft: &Draft, postings: Vec<super::entry::Posting>) -> Sealed {
+    let (last, previous) = book.head();
+    // Whole seconds are enough for a book, and are written in one way only.
+    let at = jiff::Timestamp::from_second(draft.at.as_second()).unwrap_or(draft.at);
+    Sealed::new(Entry {
+        number: last + 1,
+        at,
+        day: draft.day,
+        by: draft.by.clone(),
+        what: draft.what.clone(),
+        postings,
+        note: draft.note.clone(),
+        token: draft.token.clone(),
+        previous,
+    })
+}
+
+/// Entries that are about to be written.
+pub(crate) struct Page<'a> {
+    ledger: &'a Ledger,
+    book: Book,
+    told: Vec<Arc<Sealed>>,
+    new: Vec<Arc<Sealed>>,
+    _writing: MutexGuard<'a, ()>,
+}
+
+impl Page<'_> {
+    /// Writes them, in a transaction over the trees of [`Ledger::trees`].
+    pub(crate) fn write(
+        &self,
+        tree: &TransactionalTree,
+        meta: &TransactionalTree,
+    ) -> Result<(), UnabortableTransactionError> {
+        for sealed in &self.new {
+            let entry = serde_json::to_value(&sealed.entry).expect("an entry is plain data");
+            let record = Record { entry, hash: sealed.hash };
+            tree.insert(&sealed.entry.number.to_be_bytes(), encode(&record))?;
+        }
+        let (count, hash) = self.book.head();
+        if count > 0 {
+            meta.insert(SEAL, encode(&Seal { count, hash }))?;
+        }
+        Ok(())
+    }
+
+    /// They are written: everybody sees them. Gives one entry for each draft.
+    pub(crate) fn turn(self) -> Vec<Arc<Sealed>> {
+        self.ledger.current.store(Arc::new(self.book));
+        self.told
+    }
+
+    /// The number of the last entry.
+    pub(crate) fn last(&self) -> u64 {
+        self.book.head().0
+    }
+}
