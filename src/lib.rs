@@ -30,4 +30,5 @@ pub mod store;
 pub mod telemetry;
 mod text;
 pub mod vision;
+pub mod watchdog;
 pub mod web;

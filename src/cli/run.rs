@@ -106,6 +106,7 @@ struct Gate {
     lane: std::thread::JoinHandle<()>,
     recorder: std::thread::JoinHandle<Vec<Event>>,
     barrier: Arc<Barrier>,
+    readers: barrier::Readers,
     page: Arc<web::Page>,
 }
 
@@ -124,11 +125,8 @@ impl Gate {
         tracing::info!("{}", vision.describe(&config.vision));
 
         let simulated = SimulatedArm::staying_up(Duration::from_secs(6));
-        let arm = match config.barrier.output {
-            Output::Simulated => Box::new(simulated.clone()) as Box<dyn barrier::Arm>,
-            Output::Gpio => barrier::open(&config.barrier)?,
-        };
-        let barrier = Arc::new(Barrier::start(arm, &config.barrier));
+        let (barrier, readers) = barrier::start(config, &simulated)?;
+        let barrier = Arc::new(barrier);
         let arm_up: rendered::ArmUp = Arc::new(move || simulated.is_up());
         let camera = Camera::start(&config.camera, demo::script(args.once, &register, arm_up));
         let watcher = camera.watcher();
@@ -155,7 +153,7 @@ impl Gate {
             .name("recorder".into())
             .spawn(move || record(&arrivals, &journal, print, keep))?;
         let page = web::Page { watcher, barrier: barrier.clone(), register, events, viewfinder, telemetry };
-        Ok(Gate { stop, lane, recorder, barrier, page: Arc::new(page) })
+        Ok(Gate { stop, lane, recorder, barrier, readers, page: Arc::new(page) })
     }
 
     /// Until a signal comes, or the lane has nothing more to do.
@@ -192,6 +190,7 @@ impl Gate {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.stop.store(true, Ordering::Relaxed);
         self.barrier.stop();
+        drop(self.readers);
         // The lane owns the camera, which stops with it, and the sending end of the recorder's channel: when it has ended,
         // the recorder writes the rest.
         if self.lane.join().is_err() {

@@ -7,7 +7,10 @@ mod barrier;
 mod camera;
 mod data;
 mod gate;
+mod inputs;
+mod modbus;
 mod vision;
+mod watchdog;
 mod web;
 
 use std::fmt::Display;
@@ -16,11 +19,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use barrier::{Barrier, Output};
+pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use gate::{Gate, Unpaid};
+pub use inputs::{Bias, Inputs, Wire};
+pub use modbus::{Board, Modbus, Parity};
 pub use vision::{Precision, Provider, Vision};
+pub use watchdog::Watchdog;
 pub use web::Web;
 
 use crate::text::one_line;
@@ -39,6 +45,12 @@ pub struct Config {
     pub gate: Gate,
     /// What it presses.
     pub barrier: Barrier,
+    /// What tells it how the barrier stands.
+    pub inputs: Inputs,
+    /// The relay board on a network or a serial bus.
+    pub modbus: Modbus,
+    /// What starts the box anew when the gate hangs.
+    pub watchdog: Watchdog,
     /// The stewards' page.
     pub web: Web,
 }
@@ -110,7 +122,9 @@ impl Config {
         self.camera.check()?;
         self.vision.check()?;
         self.gate.check()?;
-        self.barrier.check()
+        self.barrier.check()?;
+        self.inputs.check()?;
+        self.modbus.check()
     }
 }
 
