@@ -33,6 +33,7 @@ pub mod store;
 pub mod telemetry;
 mod text;
 pub mod vision;
+pub mod watchdog;
 pub mod web;
 
 // The page's texts are Chinese in the sources; `locales` has them in English.

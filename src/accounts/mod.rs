@@ -222,8 +222,7 @@ impl Accounts {
         check_roles(roles)?;
         let user = self.user(name)?.ok_or(AccountError::Unknown)?;
         let keeps = |u: &User| !u.disabled && u.roles.contains(&Role::Maintainer);
-        let changed =
-            User { roles: roles.iter().copied().collect(), disabled, stamp: code::secret(), ..user.clone() };
+        let changed = User { roles: roles.iter().copied().collect(), disabled, stamp: code::secret(), ..user.clone() };
         let others = self.users()?.iter().any(|u| u.name != name && keeps(u));
         if keeps(&user) && !keeps(&changed) && !others {
             return Err(AccountError::LastMaintainer);
@@ -302,7 +301,8 @@ mod tests {
         let roles = |name, password| accounts.sign_in(name, password, "").unwrap().map(|u| u.roles);
         assert_eq!(roles("王阿姨", "correct horse"), Some([Role::Steward].into()));
         assert_eq!(roles(" 王阿姨 ", "correct horse"), Some([Role::Steward].into()));
-        for (name, password) in [("王阿姨", "battery staple"), ("王阿姨", ""), ("nobody", "correct horse"), ("", "")] {
+        for (name, password) in [("王阿姨", "battery staple"), ("王阿姨", ""), ("nobody", "correct horse"), ("", "")]
+        {
             assert_eq!(roles(name, password), None, "{name} {password}");
         }
         assert!(matches!(accounts.add("li", "another one", &[Role::Steward]), Err(AccountError::Taken)));

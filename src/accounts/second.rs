@@ -20,12 +20,8 @@ impl Enrolment {
     /// Of a secret in base 32; `None` if it is none.
     pub fn of(name: &str, secret: &str) -> Option<Enrolment> {
         let parsed = Secret::try_from_base32(secret).ok()?;
-        let totp = Builder::new()
-            .with_secret(parsed)
-            .with_account_name(name)
-            .with_issuer(Some("plategate"))
-            .build()
-            .ok()?;
+        let totp =
+            Builder::new().with_secret(parsed).with_account_name(name).with_issuer(Some("plategate")).build().ok()?;
         Some(Enrolment { secret: secret.to_owned(), totp })
     }
 

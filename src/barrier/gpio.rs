@@ -8,27 +8,31 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use gpiocdev::line::{Offset, Value};
-use gpiocdev::{Chip, Request};
+use gpiocdev::{Chip, Request, request};
 
 use super::{Arm, ArmError};
+use crate::config::{self, Drive, Line};
 
-/// The name that other programs see on our line.
+/// The name that other programs see on our lines.
 pub const CONSUMER: &str = "plategate";
 
 /// A line requested as an output, inactive from its first moment on, and held until it is dropped.
 pub struct GpioArm {
     request: Request,
-    chip: PathBuf,
-    offset: Offset,
+    line: LineReport,
 }
 
 /// What is known of a line without requesting it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineReport {
-    /// The line's name on the board, such as `GPIO17`; may be empty.
-    pub name: String,
+    /// The chip.
+    pub chip: PathBuf,
     /// The chip's label, such as `pinctrl-bcm2711`.
     pub label: String,
+    /// The line's offset on the chip.
+    pub offset: Offset,
+    /// The line's name on the board, such as `GPIO17`; may be empty.
+    pub name: String,
     /// Lines of the chip.
     pub lines: u32,
     /// Who holds it, if it is used; may be empty for a line that the kernel keeps to itself.
@@ -36,36 +40,59 @@ pub struct LineReport {
 }
 
 impl GpioArm {
-    /// Requests the line.
+    /// Requests the "open" line of `[barrier]`.
     ///
     /// The request itself sets the line to inactive, so a relay does not click when the program starts.
-    pub fn open(chip: &Path, offset: Offset, active_low: bool) -> Result<GpioArm, ArmError> {
-        let report = look(chip, offset)?;
-        if let Some(consumer) = report.used_by {
-            return Err(busy(chip, offset, &consumer));
+    pub fn open(settings: &config::Barrier) -> Result<GpioArm, ArmError> {
+        GpioArm::on(settings, &settings.line)
+    }
+
+    /// The same for another line of the same chip, with the same drive.
+    pub(super) fn on(settings: &config::Barrier, line: &Line) -> Result<GpioArm, ArmError> {
+        let mut config = request::Config::default();
+        config.as_output(Value::Inactive).with_drive(match settings.drive {
+            Drive::PushPull => gpiocdev::line::Drive::PushPull,
+            Drive::OpenDrain => gpiocdev::line::Drive::OpenDrain,
+            Drive::OpenSource => gpiocdev::line::Drive::OpenSource,
+        });
+        if settings.active_low {
+            config.as_active_low();
         }
-        let mut builder = Request::builder();
-        builder.on_chip(chip).with_consumer(CONSUMER).with_line(offset).as_output(Value::Inactive);
-        if active_low {
-            builder.as_active_low();
-        }
-        match builder.request() {
-            Ok(request) => Ok(GpioArm { request, chip: chip.to_path_buf(), offset }),
-            Err(error) => Err(match look(chip, offset) {
-                // Somebody was faster than us.
-                Ok(LineReport { used_by: Some(consumer), .. }) => busy(chip, offset, &consumer),
-                _ => ArmError::Unavailable(format!(
-                    "{} line {offset} cannot be an output: {error}; see `gpioinfo` for the lines that can",
-                    chip.display()
-                )),
-            }),
-        }
+        let (request, line) = take(&settings.chip, line, config, "an output")?;
+        Ok(GpioArm { request, line })
     }
 
     fn set(&self, value: Value) -> Result<(), ArmError> {
         self.request
-            .set_value(self.offset, value)
+            .set_value(self.line.offset, value)
             .map_err(|error| ArmError::Output(format!("{}: {error}", self.describe())))
+    }
+}
+
+/// Requests a free line with this configuration, as `what`.
+pub(super) fn take(
+    chip: &str,
+    line: &Line,
+    mut config: request::Config,
+    what: &str,
+) -> Result<(Request, LineReport), ArmError> {
+    let found = look(chip, line)?;
+    if let Some(consumer) = &found.used_by {
+        return Err(busy(&found.chip, found.offset, consumer));
+    }
+    config.on_chip(&found.chip).with_line(found.offset);
+    match Request::from_config(config).with_consumer(CONSUMER).request() {
+        Ok(request) => Ok((request, found)),
+        Err(error) => Err(match look(chip, line) {
+            // Somebody was faster than us.
+            Ok(LineReport { used_by: Some(consumer), .. }) => busy(&found.chip, found.offset, &consumer),
+            _ => ArmError::Unavailable(format!(
+                "{} line {} cannot be {what}: {}; see `gpioinfo` for the lines that can",
+                found.chip.display(),
+                found.offset,
+                dotless(&error)
+            )),
+        }),
     }
 }
 
@@ -79,7 +106,7 @@ impl Arm for GpioArm {
     }
 
     fn describe(&self) -> String {
-        format!("gpio {} line {}", self.chip.display(), self.offset)
+        format!("gpio {} line {}", self.line.chip.display(), self.line.offset)
     }
 }
 
@@ -92,18 +119,17 @@ impl Drop for GpioArm {
     }
 }
 
-/// Looks at a line without requesting it: nothing moves. The error says what to do.
-pub fn look(path: &Path, offset: Offset) -> Result<LineReport, ArmError> {
-    // Opened by hand first, because a plain error of the system tells apart what the operator must do.
-    File::open(path).map_err(|error| unavailable(path, &error))?;
-    let not_a_chip = |error: gpiocdev::Error| {
-        ArmError::Unavailable(format!("{} is not a GPIO chip ({}); {}", path.display(), dotless(&error), found()))
+/// Looks at a line without requesting it: nothing moves. `chip` is a path, a label or a name. The error says what to do.
+pub fn look(chip: &str, line: &Line) -> Result<LineReport, ArmError> {
+    let path = find_chip(chip)?;
+    let (chip, info) = open_chip(&path)?;
+    let offset = match line {
+        Line::Offset(offset) => *offset,
+        Line::Name(name) => find_line(&chip, &path, name)?,
     };
-    let chip = Chip::from_path(path).map_err(not_a_chip)?;
-    let info = chip.info().map_err(not_a_chip)?;
     if offset >= info.num_lines {
         return Err(ArmError::Unavailable(format!(
-            "{} has {} lines, 0 to {}: set barrier.line to one of them, not {offset}",
+            "{} has {} lines, 0 to {}: choose one of them, not {offset}",
             path.display(),
             info.num_lines,
             info.num_lines.saturating_sub(1)
@@ -113,7 +139,60 @@ pub fn look(path: &Path, offset: Offset) -> Result<LineReport, ArmError> {
         ArmError::Unavailable(format!("{} line {offset} cannot be looked at: {error}", path.display()))
     })?;
     let used_by = line.used.then_some(line.consumer);
-    Ok(LineReport { name: line.name, label: info.label, lines: info.num_lines, used_by })
+    Ok(LineReport { chip: path, label: info.label, offset, name: line.name, lines: info.num_lines, used_by })
+}
+
+fn open_chip(path: &Path) -> Result<(Chip, gpiocdev::chip::Info), ArmError> {
+    // Opened by hand first, because a plain error of the system tells apart what the operator must do.
+    File::open(path).map_err(|error| unavailable(path, &error))?;
+    let open = || {
+        let chip = Chip::from_path(path)?;
+        let info = chip.info()?;
+        Ok((chip, info))
+    };
+    open().map_err(|error: gpiocdev::Error| {
+        ArmError::Unavailable(format!("{} is not a GPIO chip ({}); {}", path.display(), dotless(&error), found()))
+    })
+}
+
+/// The chip of this path, label or name. A label stays the same when the kernel numbers its chips in another order.
+fn find_chip(chip: &str) -> Result<PathBuf, ArmError> {
+    if chip.contains('/') {
+        return Ok(chip.into());
+    }
+    let named = |path: &PathBuf| path.file_name().is_some_and(|name| name == chip);
+    let labelled = |path: &PathBuf| open_chip(path).is_ok_and(|(_, info)| info.label == chip);
+    let all = chips();
+    if let Some(path) = all.iter().find(|path| named(path)) {
+        return Ok(path.clone());
+    }
+    match all.iter().filter(|path| labelled(path)).collect::<Vec<_>>().as_slice() {
+        [path] => Ok((*path).clone()),
+        [] => Err(ArmError::Unavailable(format!("no GPIO chip has the name or label '{chip}'; {}", found()))),
+        several => {
+            let paths: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            Err(ArmError::Unavailable(format!(
+                "several GPIO chips have the label '{chip}': name one of {} by its path",
+                paths.join(", ")
+            )))
+        }
+    }
+}
+
+fn find_line(chip: &Chip, path: &Path, name: &str) -> Result<Offset, ArmError> {
+    let infos = chip.line_info_iter().map_err(|error| {
+        ArmError::Unavailable(format!("{}: its lines cannot be listed: {}", path.display(), dotless(&error)))
+    })?;
+    let offsets: Vec<Offset> =
+        infos.filter_map(Result::ok).filter(|info| info.name == name).map(|i| i.offset).collect();
+    let path = path.display();
+    match offsets.as_slice() {
+        [offset] => Ok(*offset),
+        [] => Err(ArmError::Unavailable(format!("{path} has no line '{name}'; `gpioinfo` lists their names"))),
+        [..] => Err(ArmError::Unavailable(format!(
+            "{path} has several lines '{name}' ({offsets:?}): give the offset of one as a number"
+        ))),
+    }
 }
 
 /// The GPIO chips of this machine.
@@ -145,10 +224,14 @@ pub fn busy(chip: &Path, offset: Offset, consumer: &str) -> ArmError {
 
 /// What to write into the configuration instead.
 fn found() -> String {
-    let chips: Vec<String> = chips().iter().map(|chip| chip.display().to_string()).collect();
+    let labelled = |path: &PathBuf| {
+        let label = Chip::from_path(path).and_then(|chip| chip.info()).map(|info| format!(" ({})", info.label));
+        format!("{}{}", path.display(), label.unwrap_or_default())
+    };
+    let chips: Vec<String> = chips().iter().map(labelled).collect();
     match chips.is_empty() {
         true => "this machine has no GPIO chip: use barrier.output = \"simulated\" to try things out".into(),
-        false => format!("set barrier.chip to one of {}", chips.join(", ")),
+        false => format!("the chips of this machine are {}", chips.join(", ")),
     }
 }
 
@@ -161,7 +244,8 @@ mod tests {
     use super::*;
 
     fn refusal(path: &Path) -> String {
-        let error = GpioArm::open(path, 17, false).err().expect("no chip here");
+        let settings = config::Barrier { chip: path.display().to_string(), ..Default::default() };
+        let error = GpioArm::open(&settings).err().expect("no chip here");
         assert!(matches!(error, ArmError::Unavailable(_)));
         let text = error.to_string();
         assert!(!text.contains('\n'), "{text}");
@@ -172,7 +256,9 @@ mod tests {
     fn a_missing_chip_says_what_there_is() {
         let text = refusal(Path::new("/dev/gpiochip-that-is-not-there"));
         assert!(text.contains("there is no /dev/gpiochip-that-is-not-there"), "{text}");
-        assert!(text.contains("barrier."), "{text}");
+        assert!(text.contains("barrier.output") || text.contains("the chips of this machine"), "{text}");
+        let text = look("pinctrl-of-nothing", &Line::Name("GPIO17".into())).unwrap_err().to_string();
+        assert!(text.contains("label 'pinctrl-of-nothing'"), "{text}");
     }
 
     #[test]

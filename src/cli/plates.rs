@@ -8,8 +8,8 @@ use clap::Subcommand;
 
 use super::{Usage, print_bytes};
 use crate::config::Config;
-use crate::plate::Plate;
 use crate::ledger::Fen;
+use crate::plate::Plate;
 use crate::register::exchange::{self, RowError, Told};
 use crate::register::{self, Change, Household, Register, Vehicle, opening};
 use crate::store::Store;

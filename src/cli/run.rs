@@ -99,6 +99,7 @@ struct Gate {
     lane: std::thread::JoinHandle<()>,
     recorder: std::thread::JoinHandle<Vec<Event>>,
     barrier: Arc<Barrier>,
+    readers: barrier::Readers,
     page: Arc<web::Site>,
 }
 
@@ -117,11 +118,8 @@ impl Gate {
         tracing::info!("{}", vision.describe(&config.vision));
 
         let simulated = SimulatedArm::staying_up(Duration::from_secs(6));
-        let arm = match config.barrier.output {
-            Output::Simulated => Box::new(simulated.clone()) as Box<dyn barrier::Arm>,
-            Output::Gpio => barrier::open(&config.barrier)?,
-        };
-        let barrier = Arc::new(Barrier::start(arm, &config.barrier));
+        let (barrier, readers) = barrier::start(config, &simulated)?;
+        let barrier = Arc::new(barrier);
         let arm_up: rendered::ArmUp = Arc::new(move || simulated.is_up());
         let camera = Camera::start(&config.camera, demo::script(args.once, &register, arm_up));
         let watcher = camera.watcher();
@@ -149,7 +147,7 @@ impl Gate {
             .spawn(move || record(&arrivals, &journal, print, keep))?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts { watcher, barrier: barrier_too, register, events, viewfinder, telemetry, store, config };
-        Ok(Gate { stop, lane, recorder, barrier, page: Arc::new(web::Site::open(page)?) })
+        Ok(Gate { stop, lane, recorder, barrier, readers, page: Arc::new(web::Site::open(page)?) })
     }
 
     /// Until a signal comes, or the lane has nothing more to do.
@@ -186,6 +184,7 @@ impl Gate {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.stop.store(true, Ordering::Relaxed);
         self.barrier.stop();
+        drop(self.readers);
         // The lane owns the camera, which stops with it, and the sending end of the recorder's channel: when it has ended,
         // the recorder writes the rest.
         if self.lane.join().is_err() {

@@ -7,8 +7,11 @@ mod barrier;
 mod camera;
 mod data;
 mod gate;
+mod inputs;
+mod modbus;
 mod schedule;
 mod vision;
+mod watchdog;
 mod web;
 
 use std::fmt::Display;
@@ -17,12 +20,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use barrier::{Barrier, Output};
+pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use gate::{Gate, Unpaid};
+pub use inputs::{Bias, Inputs, Wire};
+pub use modbus::{Board, Modbus, Parity};
 pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
+pub use watchdog::Watchdog;
 pub use web::Web;
 
 use crate::text::one_line;
@@ -43,6 +49,12 @@ pub struct Config {
     pub schedule: Schedule,
     /// What it presses.
     pub barrier: Barrier,
+    /// What tells it how the barrier stands.
+    pub inputs: Inputs,
+    /// The relay board on a network or a serial bus.
+    pub modbus: Modbus,
+    /// What starts the box anew when the gate hangs.
+    pub watchdog: Watchdog,
     /// The stewards' page.
     pub web: Web,
 }
@@ -115,6 +127,8 @@ impl Config {
         self.vision.check()?;
         self.gate.check()?;
         self.barrier.check()?;
+        self.inputs.check()?;
+        self.modbus.check()?;
         self.web.check()
     }
 }

@@ -71,7 +71,8 @@ fn vehicle(plate: &str, dues: Dues) -> Vehicle {
 }
 
 fn stand(frames: Vec<Vec<Reading>>, age: Duration, broken: bool, room: usize) -> Stand {
-    let register = Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏F8K291", Dues::default())]));
+    let register =
+        Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏F8K291", Dues::default())]));
     let presses = Presses(Arc::default(), broken);
     let (send, arrivals) = bounded(room);
     let steps = frames.len();

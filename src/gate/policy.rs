@@ -138,7 +138,10 @@ mod tests {
             (vehicle("苏F12345", |_| ()), Verdict::Open(Rule::Paid)),
             (vehicle("苏F12345", |v| v.dues.paid = Fen::of(9_999)), Verdict::Refuse(Rule::Unpaid)),
             (vehicle("苏F12345", |v| v.dues = Dues::exempt()), Verdict::Open(Rule::Exempt)),
-            (vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), Some(today))), Verdict::Open(Rule::Grace)),
+            (
+                vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), Some(today))),
+                Verdict::Open(Rule::Grace),
+            ),
             (
                 vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), today.yesterday().ok())),
                 Verdict::Refuse(Rule::Unpaid),

@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn every_account_has_its_text() {
-        for text in ["bank", "cash:王芳", "cash:a:b", "campaign:barrier", "fees", "spent:upkeep", "refunds", "opening"] {
+        for text in ["bank", "cash:王芳", "cash:a:b", "campaign:barrier", "fees", "spent:upkeep", "refunds", "opening"]
+        {
             assert_eq!(text.parse::<Account>().unwrap().to_string(), text);
         }
         for text in ["", "cash", "cash:", "cash: a", "spent:holiday", "money:x", "Bank"] {

@@ -113,8 +113,10 @@ impl Board {
     /// The board of a book.
     pub fn of(book: &Book, compound: &Compound) -> Board {
         let hide = |text: &str| without_names(text, &compound.names);
-        let line = |(_, c): (Option<Date>, super::Campaign)| {
-            CampaignLine { raised: book.raised(&c.name), goal: c.goal, title: hide(&c.title) }
+        let line = |(_, c): (Option<Date>, super::Campaign)| CampaignLine {
+            raised: book.raised(&c.name),
+            goal: c.goal,
+            title: hide(&c.title),
         };
         let paid = |(plate, household): &&(Plate, String)| {
             let dues = book.dues(plate, household);

@@ -80,7 +80,14 @@ impl Book {
         let before = self.balance_on(account, day);
         let Some(days) = self.moved.get(account) else { return Fen::ZERO };
         let later = days.range(day..).filter(|(d, _)| **d > day);
-        later.scan(before, |sum, (_, fen)| Some({ *sum += *fen; *sum })).fold(before, Fen::min)
+        later
+            .scan(before, |sum, (_, fen)| {
+                Some({
+                    *sum += *fen;
+                    *sum
+                })
+            })
+            .fold(before, Fen::min)
     }
 
     /// Every account that was ever used, with what stands on it now.
@@ -124,7 +131,8 @@ impl Book {
     /// The carried and other votes that were not withdrawn, each with its number.
     pub fn votes(&self) -> Vec<(u64, &Vote)> {
         let live = self.entries.iter().filter(|e| !self.is_undone(e.entry.number));
-        live.filter_map(|e| if let What::Vote(vote) = &e.entry.what { Some((e.entry.number, vote)) } else { None }).collect()
+        live.filter_map(|e| if let What::Vote(vote) = &e.entry.what { Some((e.entry.number, vote)) } else { None })
+            .collect()
     }
 
     /// The exemptions in force or to come, each with its number.

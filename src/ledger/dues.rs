@@ -131,7 +131,9 @@ impl Dues {
         for &(from, last) in &self.terms {
             match until {
                 None if from <= day && day <= last => until = Some(last),
-                Some(end) if from <= end || end.tomorrow().is_ok_and(|next| from == next) => until = Some(end.max(last)),
+                Some(end) if from <= end || end.tomorrow().is_ok_and(|next| from == next) => {
+                    until = Some(end.max(last))
+                }
                 _ => {}
             }
         }

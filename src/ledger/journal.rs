@@ -23,7 +23,9 @@ pub enum BookError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The book has a fault.
-    #[error("nothing can be entered, the book is damaged: {0}. Keep the data folder, and restore the newest backup whose book is whole")]
+    #[error(
+        "nothing can be entered, the book is damaged: {0}. Keep the data folder, and restore the newest backup whose book is whole"
+    )]
     Damaged(Fault),
     /// The disk.
     #[error(transparent)]

@@ -242,7 +242,12 @@ fn contributions_fees_refunds_and_corrections_decide_how_a_car_stands() {
     let second = entered(&mut book, "a", 1, contribution(1, Fen::yuan(40), bank.clone()));
     assert_eq!(standing(&book, 1), Standing::Paid);
     let reason = || "x".to_owned();
-    entered(&mut book, "a", 2, What::Refund { of: first, amount: Fen::yuan(10), out_of: bank.clone(), reason: reason() });
+    entered(
+        &mut book,
+        "a",
+        2,
+        What::Refund { of: first, amount: Fen::yuan(10), out_of: bank.clone(), reason: reason() },
+    );
     assert_eq!((standing(&book, 2), book.raised("barrier")), (Standing::Unpaid, Fen::yuan(90)));
     assert!(matches!(
         refused(&mut book, "a", 2, What::Correction { of: first, reason: reason() }),
@@ -252,7 +257,11 @@ fn contributions_fees_refunds_and_corrections_decide_how_a_car_stands() {
     assert_eq!(standing(&book, 3), Standing::Paid);
 
     let fee = |from: i64, until: i64, yuan: i64| What::Fee {
-        plate: plate(1), household: "1-101".into(), from: at(from), until: at(until), amount: Fen::yuan(yuan),
+        plate: plate(1),
+        household: "1-101".into(),
+        from: at(from),
+        until: at(until),
+        amount: Fen::yuan(yuan),
         into: Account::Bank,
     };
     assert!(matches!(refused(&mut book, "a", 4, fee(0, 9, 60)), Refusal::NoTariff(_)));

@@ -87,7 +87,9 @@ pub(super) fn read(
         Some(Err(problem)) => note(expected - 1, format!("has a damaged seal: {problem}")),
         Some(Ok(seal)) if seal.count >= expected => note(expected, "is missing".into()),
         Some(Ok(seal)) if seal.count + 1 < expected => note(seal.count + 1, "was not entered by plategate".into()),
-        Some(Ok(seal)) if seal.hash != previous => note(seal.count, "was altered: the book was sealed with another".into()),
+        Some(Ok(seal)) if seal.hash != previous => {
+            note(seal.count, "was altered: the book was sealed with another".into())
+        }
         Some(Ok(_)) => {}
     }
     (book, fault)

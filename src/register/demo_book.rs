@@ -68,7 +68,9 @@ impl Story {
     fn held(&self, name: &str) -> Fen {
         let account = Account::Cash(name.into());
         self.drafts.iter().fold(Fen::ZERO, |sum, draft| match &draft.what {
-            What::Contribution { amount, into, .. } | What::Fee { amount, into, .. } if *into == account => sum + *amount,
+            What::Contribution { amount, into, .. } | What::Fee { amount, into, .. } if *into == account => {
+                sum + *amount
+            }
             What::Spending { amount, out_of, .. } | What::Refund { amount, out_of, .. } if *out_of == account => {
                 sum - *amount
             }
@@ -223,8 +225,7 @@ mod tests {
         demo::load(&register).unwrap();
         let (book, snapshot, today) = (register.ledger().book(), register.snapshot(), crate::register::today());
         assert_eq!(book.raised(BARRIER), Fen::yuan(10_600));
-        let count =
-            |standing| snapshot.vehicles().iter().filter(|v| v.standing(today) == standing).count();
+        let count = |standing| snapshot.vehicles().iter().filter(|v| v.standing(today) == standing).count();
         let counted = [Standing::Paid, Standing::Grace, Standing::Exempt, Standing::Unpaid].map(count);
         assert_eq!(counted, [90, 2, 1, 10 - 1]);
         assert!(book.balance(&Account::Bank) > Fen::yuan(2_000));

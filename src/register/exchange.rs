@@ -151,8 +151,7 @@ fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<Row, Vec<String>> {
     let phone = Some(cell(PHONE)).filter(|p| !p.is_empty()).map(str::to_owned);
     let household = Household { building, unit, name: cell(NAME).to_owned(), phone };
     let note = cell(NOTE).to_owned();
-    let vehicle =
-        Vehicle { plate, household: household.key(), blocked, grace_until, note, dues: Dues::default() };
+    let vehicle = Vehicle { plate, household: household.key(), blocked, grace_until, note, dues: Dues::default() };
     Ok((household, vehicle, paid, Some(exempt).filter(|_| said_exempt)))
 }
 

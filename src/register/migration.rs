@@ -70,7 +70,8 @@ mod tests {
     fn written_by_form_1(folder: &std::path::Path) {
         let store = Store::open(folder).unwrap();
         let vehicles = store.tree("vehicles").unwrap();
-        for (plate, paid, exempt) in [("苏F12345", 10_000, false), ("苏F23456", 5_000, false), ("苏F34567", 0, true)] {
+        for (plate, paid, exempt) in [("苏F12345", 10_000, false), ("苏F23456", 5_000, false), ("苏F34567", 0, true)]
+        {
             let car = serde_json::json!({"plate": plate, "household": "1-101", "paid_fen": paid, "exempt": exempt,
                 "blocked": false});
             vehicles.inner.insert(plate.as_bytes(), encode(&car)).unwrap();
@@ -84,9 +85,7 @@ mod tests {
         written_by_form_1(folder.path());
         for _ in 0..2 {
             let register = Register::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
-            let standing = |plate: &str| {
-                register.snapshot().get(&plate.parse().unwrap()).unwrap().standing(today())
-            };
+            let standing = |plate: &str| register.snapshot().get(&plate.parse().unwrap()).unwrap().standing(today());
             assert_eq!(standing("苏F12345"), Standing::Paid);
             assert_eq!(standing("苏F23456"), Standing::Unpaid);
             assert_eq!(standing("苏F34567"), Standing::Exempt);

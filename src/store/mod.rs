@@ -73,7 +73,9 @@ pub enum StoreError {
         problem: &'static str,
     },
     /// Kept by a newer plategate.
-    #[error("{folder}: a newer plategate keeps this folder (form {form}, this one knows {ours}): install the newer one")]
+    #[error(
+        "{folder}: a newer plategate keeps this folder (form {form}, this one knows {ours}): install the newer one"
+    )]
     Newer {
         /// The data folder.
         folder: PathBuf,

@@ -204,9 +204,15 @@ mod tests {
     #[test]
     fn foreign_names_are_refused() {
         let named = ["gate.example.org".to_owned()];
-        for host in
-            ["127.0.0.1:8460", "localhost:8460", "192.168.1.9", "[::1]:8460", "gate", "gate.local", "Gate.Example.org:1"]
-        {
+        for host in [
+            "127.0.0.1:8460",
+            "localhost:8460",
+            "192.168.1.9",
+            "[::1]:8460",
+            "gate",
+            "gate.local",
+            "Gate.Example.org:1",
+        ] {
             assert!(is_own_name(host, &named), "{host}");
         }
         for host in ["", "evil.example", "evil.example:8460", "127.0.0.1.evil.example", "x.gate.example.org"] {

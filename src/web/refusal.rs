@@ -57,9 +57,10 @@ impl Refusal {
         match self {
             Refusal::SignIn => pair("请先登录", "sign in first"),
             Refusal::Forbidden => pair("您的角色不能做这件事", "your role may not do this"),
-            Refusal::Forged => {
-                pair("表单已失效，请返回上一页刷新后重试", "this form has expired: go back, reload the page and try again")
-            }
+            Refusal::Forged => pair(
+                "表单已失效，请返回上一页刷新后重试",
+                "this form has expired: go back, reload the page and try again",
+            ),
             Refusal::NotFound => pair("没有找到", "there is no such thing"),
             Refusal::Bad(zh, en) => (zh.clone(), en.clone()),
             Refusal::Slowly(s) => (format!("尝试太频繁，请 {s} 秒后再试"), format!("too many tries: again in {s} s")),

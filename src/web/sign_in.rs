@@ -118,7 +118,10 @@ impl Door {
     }
 
     /// Does the work of hashing, one at a time and beside the pages.
-    pub(super) async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    pub(super) async fn hash<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let _turn = self.hashing.acquire().await.map_err(|_| Refusal::Broken)?;
         tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Broken)
     }

@@ -88,9 +88,11 @@ impl Car {
 
     fn parse(&self) -> Result<(Plate, Household, Option<Date>), Wrong> {
         let plate: Plate = self.plate.parse().map_err(|e| (plate_error_zh(&e).to_owned(), e.to_string()))?;
-        let building: u16 = narrow(&self.building).parse().ok().filter(|b| *b > 0).ok_or_else(|| {
-            wrong("楼栋应为数字，如 2", "building: a number from 1 is expected")
-        })?;
+        let building: u16 = narrow(&self.building)
+            .parse()
+            .ok()
+            .filter(|b| *b > 0)
+            .ok_or_else(|| wrong("楼栋应为数字，如 2", "building: a number from 1 is expected"))?;
         let unit = narrow(&self.unit);
         let fits = |c: char| c.is_alphanumeric() || c == '-';
         if unit.is_empty() || unit.chars().count() > 16 || !unit.chars().all(fits) {
@@ -101,7 +103,9 @@ impl Car {
         }
         let grace = match self.grace_until.trim() {
             "" => None,
-            text => Some(text.parse().map_err(|_| wrong("宽限日期应如 2026-12-31", "grace: a day such as 2026-12-31"))?),
+            text => {
+                Some(text.parse().map_err(|_| wrong("宽限日期应如 2026-12-31", "grace: a day such as 2026-12-31"))?)
+            }
         };
         let phone = Some(self.phone.trim()).filter(|p| !p.is_empty()).map(str::to_owned);
         Ok((plate, Household { building, unit, name: self.name.trim().to_owned(), phone }, grace))
@@ -128,7 +132,10 @@ pub fn save(site: &Site, v: &Visit, car: &Car, old: Option<Plate>) -> Result<Pla
     let snapshot = site.gate.register.snapshot();
     let before = old.and_then(|p| snapshot.get(&p));
     if old.is_some() && before.is_none_or(|b| !car.shown.is_empty() && fingerprint(b) != car.shown) {
-        return Err(wrong("这辆车刚被别人改过，请重新打开再改", "somebody else has just changed this car: open it again"));
+        return Err(wrong(
+            "这辆车刚被别人改过，请重新打开再改",
+            "somebody else has just changed this car: open it again",
+        ));
     }
     if old != Some(plate)
         && let Some(taken) = snapshot.get(&plate)
@@ -239,7 +246,8 @@ async fn add(
 ) -> Answer {
     let hint = Hint::of(&car.plate, &site.gate.register.snapshot(), &v);
     if hint.known.is_none() && !hint.lookalikes.is_empty() && car.sure.is_none() {
-        let (zh, en) = ("与已登记的车牌很像，请核对后勾选确认", "it looks like a registered plate: check it and tick the box");
+        let (zh, en) =
+            ("与已登记的车牌很像，请核对后勾选确认", "it looks like a registered plate: check it and tick the box");
         return again(&site, &v, &car, None, &wrong(zh, en));
     }
     match save(&site, &v, &car, None) {
@@ -253,7 +261,11 @@ async fn add(
 
 /// A car's page. Plates hold letters, digits and Chinese only: the address needs percent signs for the latter.
 pub(in crate::web) fn address(plate: Plate) -> String {
-    let encoded: String = plate.to_string().bytes().map(|b| if b.is_ascii() { (b as char).to_string() } else { format!("%{b:02X}") }).collect();
+    let encoded: String = plate
+        .to_string()
+        .bytes()
+        .map(|b| if b.is_ascii() { (b as char).to_string() } else { format!("%{b:02X}") })
+        .collect();
     format!("/cars/{encoded}")
 }
 

@@ -161,7 +161,9 @@ async fn apply(
         if let Some(first) = contradictions.first() {
             return Err(Refusal::bad(&first.reason, &first.reason));
         }
-        register.apply_and_enter(&by, &changes, &drafts).map_err(|error| Refusal::bad(&error.to_string(), &error.to_string()))
+        register
+            .apply_and_enter(&by, &changes, &drafts)
+            .map_err(|error| Refusal::bad(&error.to_string(), &error.to_string()))
     });
     applied.await.map_err(|_| Refusal::Broken)??;
     site.accounts.audit.add(v.name(), "导入车辆", &cars.to_string(), Some(v.from))?;

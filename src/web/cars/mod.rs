@@ -149,7 +149,8 @@ async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(find): Que
 fn is_found(car: &Vehicle, household: Option<&Household>, typed: &str) -> bool {
     let typed: String = typed.chars().map(crate::text::narrow).filter(|c| !c.is_whitespace() && *c != '·').collect();
     let typed = typed.to_uppercase();
-    let named = |h: &Household| h.name.to_uppercase().contains(&typed) || h.phone.as_ref().is_some_and(|p| p.contains(&typed));
+    let named =
+        |h: &Household| h.name.to_uppercase().contains(&typed) || h.phone.as_ref().is_some_and(|p| p.contains(&typed));
     typed.is_empty()
         || car.plate.to_string().contains(&typed)
         || car.household.to_uppercase().contains(&typed)
@@ -164,7 +165,8 @@ mod tests {
     #[test]
     fn a_car_is_found_by_what_people_know_of_it() {
         let car = Vehicle::new("苏F12345".parse().unwrap(), "2-301");
-        let household = Household { building: 2, unit: "301".into(), name: "王伟".into(), phone: Some("138123".into()) };
+        let household =
+            Household { building: 2, unit: "301".into(), name: "王伟".into(), phone: Some("138123".into()) };
         for typed in ["", "f123", "345", "苏f·12345", "２-301", "王", " 8123 "] {
             assert!(is_found(&car, Some(&household), typed), "{typed}");
         }
