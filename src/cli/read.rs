@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::gate::strangers::Strangers;
 use crate::picture::Picture;
 use crate::plate::{ALPHABET, SLOTS};
-use crate::vision::{Reading, Timings, Vision, VisionError};
+use crate::vision::{Reading, Timings, Vision};
 
 /// Read the plates on pictures, folders of pictures or videos.
 #[derive(clap::Args)]
@@ -142,21 +142,10 @@ impl Eyes {
         }
     }
 
-    fn look(&mut self, picture: &Picture) -> Result<(), VisionError> {
-        self.vision.read(picture)?;
-        self.vision.read_large(picture)?;
-        // A picture of a plate alone has no surroundings that a detector could know it by.
-        let crop = picture.width < 480 && (1.4..6.5).contains(&(picture.width as f32 / picture.height.max(1) as f32));
-        if crop {
-            self.vision.read_as_crop(picture)?;
-        }
-        Ok(())
-    }
-
     /// Reads one picture that took `decode` to decode; what goes wrong is in the line.
     pub fn read_picture(&mut self, path: &Path, frame: u64, picture: &Picture, decode: Duration) -> Line {
         let begun = Instant::now();
-        let result = self.look(picture);
+        let result = self.vision.read_photograph(picture).map(|_| ());
         let total = begun.elapsed();
         if let Err(error) = result {
             return failed(path, frame, error.to_string());

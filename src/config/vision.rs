@@ -22,6 +22,9 @@ pub struct Vision {
     pub threads: usize,
     /// The lane in the picture: left, top, width, height as shares 0..1 of the frame. Nothing outside is looked at.
     pub lane: Option<[f32; 4]>,
+    /// The frame's longer side in the copy that plates are looked for in, pixels, a multiple of 32. Less is faster and
+    /// finds fewer far plates: one should be 14 pixels wide there.
+    pub search_px: usize,
     /// The narrowest plate worth reading, pixels of the frame.
     pub narrowest_plate_px: f32,
 }
@@ -35,6 +38,7 @@ impl Default for Vision {
             precision: Precision::Auto,
             threads: 1,
             lane: None,
+            search_px: 512,
             narrowest_plate_px: 40.0,
         }
     }
@@ -49,6 +53,9 @@ impl Vision {
                 let found = format!("[{x}, {y}, {w}, {h}]");
                 return Err(Problem::new("vision.lane", found, "left, top, width, height as shares 0..1 of the frame"));
             }
+        }
+        if !(128..=1920).contains(&self.search_px) || !self.search_px.is_multiple_of(32) {
+            return Err(Problem::new("vision.search_px", self.search_px, "128..1920 pixels, a multiple of 32"));
         }
         within("vision.narrowest_plate_px", self.narrowest_plate_px, 8.0..=4000.0, "8..4000 pixels")
     }

@@ -49,7 +49,8 @@ impl Detector {
             scratch: Scratch::default(),
             found: Vec::new(),
         };
-        detector.prepare(512, 288)?;
+        let (width, height) = whole_shape(1920, 1080, settings.search_px);
+        detector.prepare(width, height)?;
         Ok(detector)
     }
 
@@ -67,27 +68,12 @@ impl Detector {
         Ok(())
     }
 
-    /// The plates of a picture, best first.
-    pub fn find(&mut self, picture: &Picture) -> Result<&[Found], VisionError> {
+    /// The plates of a picture, best first, looked for in a copy whose longer side is `share` of `vision.search_px`: 1 as a
+    /// rule, more for small plates, less for plates that fill the frame.
+    pub fn find(&mut self, picture: &Picture, share: f32) -> Result<&[Found], VisionError> {
         let region = region_of(picture, self.settings.lane);
-        let shape = input_shape(picture, region, self.settings.lane.is_some());
-        self.find_in(picture, region, shape)
-    }
-
-    /// The plates that are too large for [`find`](Detector::find), half the frame's width and more: looks at half the size.
-    pub fn find_large(&mut self, picture: &Picture) -> Result<&[Found], VisionError> {
-        let region = region_of(picture, self.settings.lane);
-        let (width, height) = input_shape(picture, region, self.settings.lane.is_some());
-        let half = |size: usize| (size / 2).next_multiple_of(32);
-        self.find_in(picture, region, (half(width), half(height)))
-    }
-
-    fn find_in(
-        &mut self,
-        picture: &Picture,
-        region: [usize; 4],
-        (width, height): (usize, usize),
-    ) -> Result<&[Found], VisionError> {
+        let search = ((self.settings.search_px as f32 * share) as usize).next_multiple_of(32);
+        let (width, height) = input_shape(picture, region, search, self.settings.lane.is_some());
         self.prepare(width, height)?;
         let Some((session, planes)) = self.sessions.get_mut(&(width, height)) else {
             return Err(VisionError::Answer("the detector has no session for this shape"));
@@ -120,14 +106,20 @@ fn region_of(picture: &Picture, lane: Option<[f32; 4]>) -> [usize; 4] {
     [left, top, width, height]
 }
 
-/// The network's input, width and height: of a whole frame by its proportions; of a lane as large as it would be there.
-fn input_shape(picture: &Picture, [_, _, width, height]: [usize; 4], lane: bool) -> (usize, usize) {
-    let whole = |w: usize, h: usize| match (w as f32, h as f32) {
-        (w, h) if w > 1.2 * h => (512, 288),
-        (w, h) if h > 1.2 * w => (288, 512),
-        _ => (384, 384),
-    };
-    let (w, h) = whole(picture.width, picture.height);
+/// The network's input for a whole frame, width and height: by the frame's proportions, its longer side `search` pixels.
+fn whole_shape(width: usize, height: usize, search: usize) -> (usize, usize) {
+    // 16:9 lies wide or tall; what is nearly square gets three quarters of the length, which takes about as long.
+    let across = (search * 9 / 16).next_multiple_of(32);
+    match (width as f32, height as f32) {
+        (w, h) if w > 1.2 * h => (search, across),
+        (w, h) if h > 1.2 * w => (across, search),
+        _ => [(search * 3 / 4).next_multiple_of(32); 2].into(),
+    }
+}
+
+/// The network's input, width and height: of a whole frame, or of a lane as large as it would be there.
+fn input_shape(picture: &Picture, [_, _, width, height]: [usize; 4], search: usize, lane: bool) -> (usize, usize) {
+    let (w, h) = whole_shape(picture.width, picture.height, search);
     if !lane {
         return (w, h);
     }
@@ -195,11 +187,12 @@ mod tests {
     #[test]
     fn shapes_follow_the_frame_and_the_lane() {
         let frame = Picture { width: 1920, height: 1080, bgr: Vec::new() };
-        assert_eq!(input_shape(&frame, [0, 0, 1920, 1080], false), (512, 288));
+        assert_eq!(input_shape(&frame, [0, 0, 1920, 1080], 512, false), (512, 288));
+        assert_eq!(input_shape(&frame, [0, 0, 1920, 1080], 448, false), (448, 256));
         let region = region_of(&frame, Some([0.25, 0.5, 0.5, 0.5]));
         assert_eq!(region, [480, 540, 960, 540]);
-        assert_eq!(input_shape(&frame, region, true), (256, 160));
+        assert_eq!(input_shape(&frame, region, 512, true), (256, 160));
         let tall = Picture { width: 720, height: 1160, bgr: Vec::new() };
-        assert_eq!(input_shape(&tall, [0, 0, 720, 1160], false), (288, 512));
+        assert_eq!(input_shape(&tall, [0, 0, 720, 1160], 512, false), (288, 512));
     }
 }

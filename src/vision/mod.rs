@@ -82,6 +82,9 @@ const MAYBE_TWO_ROWS: f32 = 0.1;
 const UNSURE: f32 = 0.95;
 /// Where those tries begin: the corners as they are, with the surroundings, and a little inside; growth along and across.
 const OTHER_STARTS: [[f32; 2]; 3] = [[1.0, 1.0], [1.1, 1.15], [0.95, 0.9]];
+/// The longer side of the copies that a photograph is looked at in once more, as shares of `vision.search_px`.
+const CLOSER: f32 = 1.5;
+const FARTHER: f32 = 0.5;
 /// A reading is dropped if its characters are less likely than this on (geometric) average: lamps, grilles, lettering.
 const BELIEVABLE: f32 = 0.6;
 
@@ -112,33 +115,49 @@ impl Vision {
     pub fn read(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
         self.readings.clear();
         self.timings = Timings::default();
-        if picture.width == 0 || picture.height == 0 {
-            return Ok(&self.readings);
-        }
-        let begun = Instant::now();
-        let found = self.detector.find(picture)?;
-        self.timings.detect = begun.elapsed();
-        let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
-        let mut judges = Judges { rectifier, reader, picture, timings };
-        judges.judge(found, self.narrowest, &mut self.readings)?;
+        self.look(picture, 1.0)?;
         Ok(&self.readings)
     }
 
-    /// Looks for plates that fill half of a photograph and more, where [`Vision::read`] found none.
-    pub fn read_large(&mut self, picture: &Picture) -> Result<(), VisionError> {
-        if picture.width == 0 || picture.height == 0 || !self.readings.is_empty() {
+    /// Reads a photograph, which has no next frame: as [`Vision::read`] does, and where that is not sure of what it read,
+    /// in a larger copy too; where nothing is found, in a smaller copy, for plates that fill the picture, and as a plate
+    /// without surroundings.
+    pub fn read_photograph(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
+        self.read(picture)?;
+        if !self.is_sure() {
+            self.look(picture, CLOSER)?;
+        }
+        if self.readings.is_empty() {
+            self.look(picture, FARTHER)?;
+        }
+        // A picture of a plate alone has no surroundings that a detector could know it by.
+        let (w, h) = (picture.width as f32, picture.height.max(1) as f32);
+        if picture.width < 480 && (1.4..6.5).contains(&(w / h)) {
+            self.read_as_crop(picture)?;
+        }
+        Ok(&self.readings)
+    }
+
+    /// Is every slot of the best reading sure?
+    fn is_sure(&self) -> bool {
+        self.readings.first().is_some_and(|r| r.slots.weakest() >= UNSURE)
+    }
+
+    /// Finds and reads, and puts what is read among the readings.
+    fn look(&mut self, picture: &Picture, share: f32) -> Result<(), VisionError> {
+        if picture.width == 0 || picture.height == 0 {
             return Ok(());
         }
         let begun = Instant::now();
-        let found = self.detector.find_large(picture)?;
+        let found = self.detector.find(picture, share)?;
         self.timings.detect += begun.elapsed();
         let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
         Judges { rectifier, reader, picture, timings }.judge(found, self.narrowest, &mut self.readings)
     }
 
     /// Reads a picture that may show a plate alone, as such too: edge to edge, or with its corners refined. That reading
-    /// takes the place of what [`Vision::read`] found before, unless it is less likely.
-    pub fn read_as_crop(&mut self, picture: &Picture) -> Result<(), VisionError> {
+    /// takes the place of what was found before, unless it is less likely.
+    fn read_as_crop(&mut self, picture: &Picture) -> Result<(), VisionError> {
         if picture.width < 2 || picture.height < 2 {
             return Ok(());
         }
