@@ -2,6 +2,7 @@
 //!
 //! While the gate runs it has the data folder for itself: then the book is on its page.
 
+mod args;
 mod look;
 mod write;
 
@@ -80,7 +81,7 @@ enum Action {
     Board,
     /// Enter something.
     #[command(flatten)]
-    Write(write::Write),
+    Write(args::Write),
 }
 
 fn period(text: &str) -> Result<Period, &'static str> {
