@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::barrier;
 use crate::camera::{Camera, CameraState, Source, rendered};
 use crate::config::{Config, Output};
+use crate::ledger::Ledger;
 use crate::picture::Picture;
 use crate::store::{Store, StoreError};
 use crate::vision::Vision;
@@ -48,6 +49,7 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     }
     let checks = [
         check("data", data(&config)),
+        check("book", book(&config)),
         check("reading", reading(&config)),
         check("camera", camera(&config)),
         check("barrier", barrier_output(&config)),
@@ -91,6 +93,25 @@ fn data(config: &Config) -> Found {
     let free = space.f_bavail * space.f_frsize;
     let detail = format!("{}, {} MB free{running}", folder.display(), free >> 20);
     Ok((if free < LOW_SPACE { Status::Warning } else { Status::Ok }, detail))
+}
+
+fn book(config: &Config) -> Found {
+    let store = match Store::open(&config.data.folder) {
+        Ok(store) => store,
+        Err(StoreError::InUse { .. }) => {
+            return Ok((Status::Ok, "checked by the running plategate when it started".into()));
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let ledger = Ledger::open(&store).map_err(|e| e.to_string())?;
+    let book = ledger.book();
+    let receipts = match ledger.fault().cloned().map_or_else(|| ledger.receipts().check(&book), Err) {
+        Ok(receipts) => receipts,
+        Err(fault) => {
+            return Err(format!("{fault}: keep the data folder, and restore the newest backup whose book is whole"));
+        }
+    };
+    Ok((Status::Ok, format!("whole: {} entries, {receipts} receipts", book.entries().len())))
 }
 
 fn reading(config: &Config) -> Found {

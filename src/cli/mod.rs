@@ -8,6 +8,7 @@ pub mod bench;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod ledger;
 pub mod plates;
 pub mod read;
 pub mod run;
@@ -52,6 +53,8 @@ enum Command {
     Bench(bench::Args),
     /// The register: add, remove, list, import and export cars.
     Plates(plates::Args),
+    /// The crowdfunding and fee book: look, enter, check.
+    Ledger(ledger::Args),
     /// Check everything the gate needs, one line each.
     Doctor(doctor::Args),
     /// Write the register, the records and the pictures into one file.
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args, config),
         Command::Bench(args) => bench::run(args, config),
         Command::Plates(args) => plates::run(args, config),
+        Command::Ledger(args) => ledger::run(args, config),
         Command::Backup(args) => backup::backup(args, config),
         Command::Restore(args) => backup::restore(args, config),
         Command::Completions { shell } => {

@@ -7,6 +7,7 @@ mod barrier;
 mod camera;
 mod data;
 mod gate;
+mod ledger;
 mod inputs;
 mod modbus;
 mod schedule;
@@ -24,6 +25,7 @@ pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use gate::{Gate, Unpaid};
+pub use ledger::Ledger;
 pub use inputs::{Bias, Inputs, Wire};
 pub use modbus::{Board, Modbus, Parity};
 pub use schedule::{Hours, Schedule};
@@ -49,6 +51,8 @@ pub struct Config {
     pub schedule: Schedule,
     /// What it presses.
     pub barrier: Barrier,
+    /// The book.
+    pub ledger: Ledger,
     /// What tells it how the barrier stands.
     pub inputs: Inputs,
     /// The relay board on a network or a serial bus.
@@ -126,6 +130,7 @@ impl Config {
         self.camera.check()?;
         self.vision.check()?;
         self.gate.check()?;
+        self.ledger.check()?;
         self.barrier.check()?;
         self.inputs.check()?;
         self.modbus.check()?;

@@ -89,7 +89,7 @@ pub struct Board {
     pub buildings: Vec<Building>,
     /// Cars whose share is paid, and all cars.
     pub cars: [usize; 2],
-    /// Yearly fees that came in.
+    /// Yearly fees that came in, less what was given back of them.
     pub fees: Fen,
     /// What went for what.
     pub spent: Vec<(Purpose, Fen)>,
@@ -97,6 +97,8 @@ pub struct Board {
     pub refunds: Fen,
     /// What counts found missing (positive) or too much.
     pub differences: Fen,
+    /// Put in before the book began, and neither there nor known to be spent.
+    pub unexplained: Fen,
     /// In the bank.
     pub bank: Fen,
     /// In cash, with how many people.
@@ -122,18 +124,23 @@ impl Board {
             let dues = book.dues(plate, household);
             dues.paid >= dues.share && dues.paid > Fen::ZERO
         };
+        let campaigns: Vec<CampaignLine> = book.campaigns().into_iter().map(line).collect();
+        let income = |a: &Account| matches!(a, Account::Campaign(_) | Account::Fees);
+        let came: Fen = book.balances().filter(|(a, _)| income(a)).map(|(_, fen)| -fen).sum();
+        let raised: Fen = campaigns.iter().map(|c| c.raised).sum();
         let cash: Vec<Fen> =
             book.balances().filter(|(a, fen)| a.holder().is_some() && *fen != Fen::ZERO).map(|(_, fen)| fen).collect();
         let shown = book.entries().iter().rev().filter(|e| !e.entry.postings.is_empty());
         let votes = book.votes().into_iter().rev();
         Board {
-            campaigns: book.campaigns().into_iter().map(line).collect(),
             buildings: buildings(book, compound),
             cars: [compound.cars.iter().filter(paid).count(), compound.cars.len()],
-            fees: -book.balance(&Account::Fees),
+            fees: came - raised - book.balance(&Account::Refunds),
+            campaigns,
             spent: Purpose::ALL.map(|p| (p, book.balance(&Account::Spent(p)))).to_vec(),
             refunds: book.balance(&Account::Refunds),
             differences: book.balance(&Account::Differences),
+            unexplained: book.balance(&Account::Opening),
             bank: book.balance(&Account::Bank),
             cash: (cash.iter().copied().sum(), cash.len()),
             votes: votes

@@ -140,6 +140,16 @@ impl Dues {
         until
     }
 
+    /// The first day of the next term to pay for: the day after what is paid; after a gap, the day from which it is owed;
+    /// today where nothing was ever paid.
+    pub fn next_term(&self, today: Date) -> Date {
+        match (self.paid_until(today), self.on(today)) {
+            (Some(until), _) => until.tomorrow().unwrap_or(until),
+            (None, Stand { since: Some(since), .. }) if !self.terms.is_empty() => since,
+            _ => today,
+        }
+    }
+
     /// The first day of the unbroken time of fees that reaches to this day.
     fn charged_since(&self, day: Date) -> Option<Date> {
         let so_far = self.tariffs.iter().take_while(|t| t.from <= day);

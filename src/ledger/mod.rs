@@ -13,6 +13,7 @@ pub mod board;
 pub mod book;
 pub mod dues;
 pub mod entry;
+pub mod export;
 pub mod hash;
 pub mod journal;
 pub mod money;

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::entry::{Campaign, Draft, Exemption, Sealed, Tariff, Vote, What, Who};
 use super::verify::{self, Record, Seal};
-use super::{Account, Book, Dues, Fen, Purpose, Refusal, Standing, rules};
+use super::board::{Board, Compound};
+use super::{Account, Book, Dues, Fen, Period, Purpose, Refusal, Standing, Statement, rules};
 use crate::plate::Plate;
 
 const START: Date = date(2026, 1, 1);
@@ -118,6 +119,20 @@ proptest! {
                 prop_assert!(offered <= book.balance(&account) || book.counted(&account).is_some());
             }
         }
+        // The board and every statement add up to what is there.
+        let board = Board::of(&book, &Compound::default());
+        let came: Fen = board.campaigns.iter().map(|c| c.raised).sum::<Fen>() + board.fees;
+        let went: Fen = board.spent.iter().map(|(_, fen)| *fen).sum::<Fen>() + board.differences + board.unexplained;
+        prop_assert_eq!(board.balance(), came - went);
+        let (first, second) = (Period { from: START, until: day(150) }, Period { from: day(151), until: day(400) });
+        let (first, second) = (Statement::of(&book, first), Statement::of(&book, second));
+        prop_assert_eq!(first.after(), second.before());
+        for s in [&first, &second] {
+            let change = s.income() - s.spent() - s.refunds - s.differences + s.opening;
+            prop_assert_eq!(s.before() + change, s.after());
+            prop_assert_eq!(s.rows.iter().map(|r| r.amount).sum::<Fen>(), change);
+        }
+        prop_assert_eq!(second.after(), board.balance());
         // What was kept is read back whole, and says the same.
         let (again, fault) = verify::read(records(&book).into_iter().map(|(n, r)| (n, Ok(r))), seal(&book));
         prop_assert_eq!(fault, None);

@@ -12,6 +12,7 @@ use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use super::{Household, LivePass, Pass, Snapshot, Vehicle, migration};
+use crate::ledger::board::Compound;
 use crate::ledger::{BookError, Draft, Ledger, Sealed};
 use crate::plate::Plate;
 use crate::store::{Store, StoreError, Tree, encode};
@@ -116,6 +117,18 @@ impl Register {
             }
         }
         if kept { self.store.commit() } else { Ok(()) }
+    }
+
+    /// What the neighbours' board needs to know of the compound.
+    pub fn compound(&self) -> Result<Compound, StoreError> {
+        let households = self.households()?;
+        let book = self.ledger.book();
+        let stewards = book.balances().filter_map(|(account, _)| account.holder().map(str::to_owned));
+        Ok(Compound {
+            names: stewards.chain(households.iter().map(|h| h.name.clone())).collect(),
+            cars: self.snapshot().vehicles().iter().map(|v| (v.plate, v.household.clone())).collect(),
+            households: households.iter().map(Household::key).collect(),
+        })
     }
 
     /// The history of changes, oldest first.

@@ -11,6 +11,7 @@ pub mod exchange;
 mod migration;
 pub mod opening;
 mod pass;
+pub mod reminders;
 mod table;
 
 use std::collections::HashMap;

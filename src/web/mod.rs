@@ -9,6 +9,7 @@
 //! use it by its argument: [`visit::Signed`] with a right, such as `Signed<Steward>`. What changes anything also takes its
 //! form through [`sent::Sent`] (or [`sent::Upload`]), which checks the session's token, and writes a line of the audit log.
 
+pub mod book;
 pub mod cars;
 pub mod certificate;
 mod guard;
@@ -64,6 +65,7 @@ pub fn router(site: Arc<Site>, secure: bool) -> Router {
         .merge(sign_in::routes())
         .merge(now::routes())
         .merge(cars::routes())
+        .merge(book::routes())
         .merge(settings::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_ANSWER))
         // A stream of live events has no end; it is not timed.

@@ -13,9 +13,11 @@ use serde::Deserialize;
 use super::hints::{Hint, plate_error_zh};
 use super::standing_words;
 use crate::accounts::code;
+use crate::ledger::{Draft, What};
 use crate::plate::{PROVINCES, Plate};
 use crate::register::{self, Change, Household, Vehicle};
 use crate::store::events::Events;
+use crate::web::book::words::book_error;
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::Sent;
 use crate::web::visit::{Reader, Signed, Steward, Visit};
@@ -159,7 +161,15 @@ pub fn save(site: &Site, v: &Visit, car: &Car, old: Option<Plate>) -> Result<Pla
     };
     let mut changes = vec![Change::Household(household), Change::Vehicle(vehicle)];
     changes.extend(old.filter(|p| *p != plate).map(Change::Remove));
-    site.gate.register.apply(v.name(), &changes).map_err(failed)?;
+    // What was paid for the old plate counts for the new one: the household drives another car.
+    let paid = |old: &Plate| site.gate.register.ledger().book().of_car(old).next().is_some();
+    let moved = old.filter(|p| *p != plate && paid(p));
+    let drafts: Vec<Draft> =
+        moved.map(|old| Draft::now(v.name(), What::NewPlate { old, new: plate })).into_iter().collect();
+    site.gate.register.apply_and_enter(v.name(), &changes, &drafts).map_err(|error| {
+        tracing::error!(%error, "a car could not be saved");
+        book_error(&error)
+    })?;
     let what = if old.is_some() { "修改车辆" } else { "登记车辆" };
     site.accounts.audit.add(v.name(), what, &plate.to_string(), Some(v.from)).map_err(failed)?;
     Ok(plate)

@@ -15,8 +15,7 @@ use serde::Deserialize;
 
 use crate::accounts::code;
 use crate::register::exchange::{self, Told};
-use crate::register::opening;
-use crate::register::{Change, Vehicle};
+use crate::register::{Change, Vehicle, opening};
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::{Sent, Upload};
 use crate::web::visit::{Reader, Signed, Steward, Visit};
@@ -35,7 +34,10 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 /// Tables that were looked through and wait for a yes, one a person.
 #[derive(Default)]
-pub struct Pending(Mutex<HashMap<String, (String, Vec<Change>, Vec<Told>)>>);
+pub struct Pending(Mutex<HashMap<String, Waiting>>);
+
+/// A table that waits: its number, the cars, and what it says about money.
+type Waiting = (String, Vec<Change>, Vec<Told>);
 
 /// A car that a table would change.
 struct Altered {
@@ -58,6 +60,8 @@ struct Looked {
     new: Vec<(String, String)>,
     altered: Vec<Altered>,
     same: usize,
+    /// Entries of the book that follow from what it says was paid.
+    opened: usize,
     untouched: usize,
     errors: Vec<String>,
     unreadable: Option<String>,
@@ -85,6 +89,7 @@ async fn preview(State(site): State<Arc<Site>>, v: Signed<Steward>, upload: Uplo
             new: Vec::new(),
             altered: Vec::new(),
             same: 0,
+            opened: 0,
             untouched: 0,
             errors: Vec::new(),
             unreadable: Some(problem),
@@ -111,15 +116,17 @@ fn look(site: &Site, v: &Visit, import: &exchange::Import) -> Looked {
         }
     }
     // What the table says of money becomes entries where the book knows nothing yet, and is an error where it differs.
-    let (_, contradictions) = opening::drafts(v.name(), &import.told, &site.gate.register.ledger().book());
     let touched = altered.len() + same;
+    let (opened, contradictions) = opening::drafts(v.name(), &import.told, &site.gate.register.ledger().book());
+    let errors = import.errors.iter().chain(&contradictions);
     Looked {
         id: String::new(),
         untouched: snapshot.vehicles().len().saturating_sub(touched),
         new,
         altered,
         same,
-        errors: import.errors.iter().chain(&contradictions).map(|e| v.f2("第 {} 行：{}", e.row, &e.reason)).collect(),
+        opened: opened.len(),
+        errors: errors.map(|e| v.f2("第 {} 行：{}", e.row, &e.reason)).collect(),
         unreadable: None,
     }
 }
@@ -156,14 +163,9 @@ async fn apply(
     let (there, by) = (site.clone(), v.name().to_owned());
     let applied = tokio::task::spawn_blocking(move || {
         let _changing = there.register_lock.lock();
-        let register = &there.gate.register;
-        let (drafts, contradictions) = opening::drafts(&by, &told, &register.ledger().book());
-        if let Some(first) = contradictions.first() {
-            return Err(Refusal::bad(&first.reason, &first.reason));
-        }
-        register
-            .apply_and_enter(&by, &changes, &drafts)
-            .map_err(|error| Refusal::bad(&error.to_string(), &error.to_string()))
+        // What contradicts the book was shown, and is left out.
+        let (drafts, _) = opening::drafts(&by, &told, &there.gate.register.ledger().book());
+        there.gate.register.apply_and_enter(&by, &changes, &drafts)
     });
     applied.await.map_err(|_| Refusal::Broken)??;
     site.accounts.audit.add(v.name(), "导入车辆", &cars.to_string(), Some(v.from))?;

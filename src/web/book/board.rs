@@ -1,0 +1,54 @@
+//! The sunshine board (阳光账本), for every neighbour, without sign-in: no names, plates or flats.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::routing::get;
+
+use super::{Which, words};
+use crate::ledger::board::{Board, Shown};
+use crate::web::Site;
+use crate::web::cars::Pages;
+use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::visit::{Guest, Visit};
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/board", get(show))
+}
+
+#[derive(Template)]
+#[template(path = "web/book/board.html")]
+struct BoardPage<'a> {
+    v: &'a Visit,
+    board: &'a Board,
+    spent: Vec<(&'static str, String)>,
+    entries: Vec<(&'a Shown, &'a str, &'static str)>,
+    pages: Pages,
+    damaged: bool,
+    head: String,
+}
+
+async fn show(State(site): State<Arc<Site>>, v: Guest, Query(which): Query<Which>) -> Answer {
+    if !site.switches.now().board {
+        return Err(Refusal::NotFound);
+    }
+    let ledger = site.gate.register.ledger();
+    let board = Board::of(&ledger.book(), &site.gate.register.compound()?);
+    let pages = Pages::new(which.page, board.entries.len(), String::new());
+    let entries = board.entries[pages.range()].iter().map(|e| {
+        let [zh, en] = e.kind;
+        (e, v.say(zh, en), e.purpose.map_or("", |p| words::purpose(&v, p)))
+    });
+    let spent = board.spent.iter().filter(|(_, fen)| *fen != crate::ledger::Fen::ZERO);
+    page(&BoardPage {
+        spent: spent.map(|(p, fen)| (words::purpose(&v, *p), fen.to_string())).collect(),
+        entries: entries.collect(),
+        damaged: ledger.fault().is_some(),
+        head: format!("{}:{}", board.head.0, board.head.1),
+        pages,
+        board: &board,
+        v: &v,
+    })
+}

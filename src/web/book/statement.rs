@@ -1,0 +1,114 @@
+//! The statement of a month or a year: to print, as a workbook; and the whole book as a file.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::words;
+use crate::ledger::statement::months;
+use crate::ledger::{Fen, Period, Statement, export};
+use crate::register::{self, exchange};
+use crate::web::Site;
+use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::visit::{Reader, Signed, Visit};
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/book/statement", get(show))
+        .route("/book/statement.xlsx", get(xlsx))
+        .route("/book/export.jsonl", get(jsonl))
+        .route("/book/export.csv", get(csv))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    period: Option<String>,
+}
+
+impl Asked {
+    fn period(&self) -> Result<Period, Refusal> {
+        let wrong = |e: &str| Refusal::bad("期间应如 2026-11、2026 或 2026-11-01..2026-11-15", format!("the period: {e}"));
+        match self.period.as_deref().map(str::trim).filter(|p| !p.is_empty()) {
+            Some(text) => text.parse().map_err(wrong),
+            None => Ok(Period::month_of(register::today())),
+        }
+    }
+}
+
+/// A sum with its name.
+type Sum = (String, Fen);
+
+#[derive(Template)]
+#[template(path = "web/book/statement.html")]
+struct StatementPage<'a> {
+    v: &'a Visit,
+    s: &'a Statement,
+    period: String,
+    places: Vec<(String, [Fen; 4])>,
+    income: Vec<Sum>,
+    spent: Vec<Sum>,
+    rows: Vec<(&'a crate::ledger::statement::Row, String)>,
+    months: Vec<String>,
+    years: Vec<String>,
+    head: String,
+}
+
+async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
+    let (book, period) = (site.gate.register.ledger().book(), asked.period()?);
+    let s = Statement::of(&book, period);
+    let today = register::today();
+    let first = book.entries().iter().map(|e| e.entry.day).min().unwrap_or(today);
+    let sums = |lines: &[crate::ledger::statement::Line]| -> Vec<Sum> {
+        lines.iter().map(|l| (words::account(&v, &l.account), l.amount)).collect()
+    };
+    let places = |row: &crate::ledger::statement::Row| {
+        row.places.iter().map(|a| words::account(&v, a)).collect::<Vec<_>>().join(" → ")
+    };
+    page(&StatementPage {
+        period: period.to_string(),
+        places: s
+            .places
+            .iter()
+            .map(|p| (words::account(&v, &p.account), [p.before, p.received, p.given, p.after]))
+            .collect(),
+        income: sums(&s.income),
+        spent: sums(&s.spent),
+        rows: s.rows.iter().map(|row| (row, places(row))).collect(),
+        months: months(today, 24).iter().filter(|m| m.until >= first).map(ToString::to_string).collect(),
+        years: (first.year()..=today.year()).rev().map(|y| format!("{y:04}")).collect(),
+        head: format!("{}:{}", s.head.0, s.head.1),
+        s: &s,
+        v: &v,
+    })
+}
+
+async fn xlsx(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
+    let (book, period) = (site.gate.register.ledger().book(), asked.period()?);
+    let made = tokio::task::spawn_blocking(move || export::statement_xlsx(&Statement::of(&book, period)));
+    let bytes = made.await.map_err(|_| Refusal::Broken)?.map_err(|error| {
+        tracing::error!(%error, "a statement could not be made");
+        Refusal::Broken
+    })?;
+    let kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    Ok(attachment(kind, &format!("book-{}.xlsx", period.to_string().replace("..", "-to-")), bytes))
+}
+
+async fn jsonl(State(site): State<Arc<Site>>, _: Signed<Reader>) -> Answer {
+    Ok(attachment("application/jsonl", "book.jsonl", export::lines(&site.gate.register.ledger().book())))
+}
+
+async fn csv(State(site): State<Arc<Site>>, _: Signed<Reader>) -> Answer {
+    let rows = export::rows(&site.gate.register.ledger().book());
+    Ok(attachment("text/csv; charset=utf-8", "book.csv", exchange::to_csv(&rows)))
+}
+
+fn attachment(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], bytes).into_response()
+}
