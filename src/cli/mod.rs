@@ -11,6 +11,7 @@ pub mod eval;
 pub mod plates;
 pub mod read;
 pub mod run;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ enum Command {
     Bench(bench::Args),
     /// The register: add, remove, list, import and export cars.
     Plates(plates::Args),
+    /// Who may sign in to the page, and tokens for programs.
+    Users(users::Args),
     /// Check everything the gate needs, one line each.
     Doctor(doctor::Args),
     /// Write the register, the records and the pictures into one file.
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = load(cli.config.as_deref()).and_then(|config| match cli.command {
         Command::Run(args) => run::run(args, config),
+        Command::Users(args) => users::run(args, config),
         Command::Doctor(args) => doctor::run(args, config),
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),
