@@ -1,36 +1,33 @@
 //! The whole gate as a process: frames in, a press out, a clean stop, and nothing acknowledged lost.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// A demo gate, and a program's token for it.
 struct Gate {
-    child: Child,
-    address: SocketAddr,
+    inner: support::Gate,
+    token: String,
 }
 
 impl Gate {
     fn start(data: &Path) -> Gate {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
-            .args(["run", "--demo", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let address = first.rsplit_once("http://").unwrap().1.parse().unwrap();
-        // The rest is read, so that the gate never writes into a closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Gate { child, address }
+        let token = support::token(data, "tester", "auditor");
+        let inner = support::Gate::start(&["--demo", "--data", &data.display().to_string()]);
+        Gate { inner, token }
     }
 
     fn get(&self, path: &str) -> Option<(u16, String)> {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut answer = agent.get(format!("http://{}{path}", self.address)).call().ok()?;
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
+        let request = agent.get(format!("http://{}{path}", self.inner.address));
+        let request = match path.starts_with("/api/") {
+            true => request.header("Authorization", format!("Bearer {}", self.token)),
+            false => request,
+        };
+        let mut answer = request.call().ok()?;
         let body = answer.body_mut().read_to_vec().ok()?;
         Some((answer.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
     }
@@ -52,14 +49,7 @@ impl Gate {
     }
 
     fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        assert!(Command::new("kill").args([name, &self.inner.child.id().to_string()]).status().unwrap().success());
     }
 }
 
@@ -77,18 +67,19 @@ fn a_car_is_let_in_it_is_on_record_and_the_gate_stops_cleanly() {
     let (status, metrics) = gate.get("/metrics").unwrap();
     assert!(status == 200 && metrics.contains("plategate_frames_total") && !metrics.contains("8K291"), "{metrics}");
     assert_eq!(gate.get("/api/v1/events/999999").unwrap().0, 404);
-    let page = gate.get("/").unwrap().1;
-    assert!(page.contains("来车记录") && !page.contains("http://") && !page.contains("https://"));
+    assert_eq!(gate.get("/").unwrap().0, 303, "nobody looks without signing in");
+    let page = gate.get("/sign-in").unwrap().1;
+    assert!(page.contains("登录") && !page.contains("http://") && !page.contains("https://"));
 
     // A second one on the same folder is told so, and the first goes on.
     let second =
         Command::new(env!("CARGO_BIN_EXE_plategate")).args(["plates", "--data"]).arg(&data).arg("list").output();
     let told = String::from_utf8(second.unwrap().stderr).unwrap();
-    assert!(told.contains(&format!("process {}", gate.child.id())), "{told}");
+    assert!(told.contains(&format!("process {}", gate.inner.child.id())), "{told}");
 
     gate.signal("-TERM");
     let begun = Instant::now();
-    let status = gate.child.wait().unwrap();
+    let status = gate.inner.child.wait().unwrap();
     assert!(status.success(), "{status}");
     assert!(begun.elapsed() < Duration::from_secs(2), "stopping took {:?}", begun.elapsed());
 
@@ -107,7 +98,7 @@ fn kill_9_loses_no_recorded_arrival() {
     gate.wait_for("the first arrival", "/api/v1/events", |_, body| body.contains("苏F8K291"));
     let seen = gate.json("/api/v1/status")["events"].as_u64().unwrap();
     gate.signal("-KILL");
-    gate.child.wait().unwrap();
+    gate.inner.child.wait().unwrap();
     // As after a power cut in the middle of a snapshot.
     std::fs::write(data.join("register.sled/snap.00000000000FFFFF.generating"), "torn").unwrap();
     let again = Gate::start(&data);

@@ -25,21 +25,32 @@ pub struct Args {
     data: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+/// How something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+pub enum Status {
+    /// As it should be.
     Ok,
     /// Works, but somebody should know.
     Warning,
+    /// Does not work.
     Fault,
 }
 
-#[derive(Serialize)]
-struct Check {
-    name: &'static str,
-    status: Status,
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// How it is.
+    pub status: Status,
     /// What was found; with a fault also what to do.
-    detail: String,
+    pub detail: String,
+}
+
+/// What can be looked at while the gate runs: nothing is opened that it holds, and nothing clicks.
+pub fn while_running(config: &Config) -> Vec<Check> {
+    vec![check("data", data(config)), check("barrier", barrier_output(config)), check("clock", clock())]
 }
 
 /// Runs the command.

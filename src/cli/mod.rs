@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod plates;
 pub mod read;
 pub mod run;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Plates(plates::Args),
     /// The crowdfunding and fee book: look, enter, check.
     Ledger(ledger::Args),
+    /// Who may sign in to the page, and tokens for programs.
+    Users(users::Args),
     /// Check everything the gate needs, one line each.
     Doctor(doctor::Args),
     /// Write the register, the records and the pictures into one file.
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = load(cli.config.as_deref()).and_then(|config| match cli.command {
         Command::Run(args) => run::run(args, config),
+        Command::Users(args) => users::run(args, config),
         Command::Doctor(args) => doctor::run(args, config),
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),

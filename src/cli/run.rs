@@ -26,6 +26,7 @@ use crate::store::events::Events;
 use crate::telemetry::Telemetry;
 use crate::vision::{Reading, Vision};
 use crate::web;
+use crate::web::settings::Switches;
 
 /// Run the gate: camera, reading, register, barrier and the stewards' page.
 #[derive(clap::Args)]
@@ -114,6 +115,7 @@ impl Gate {
         let gone =
             events.prune(jiff::Timestamp::now(), config.data.keep_strangers_days, config.data.keep_events_days)?;
         tracing::info!(cars = register.snapshot().vehicles().len(), forgotten = gone, "register open");
+        let switches = Arc::new(Switches::open(store.clone())?);
         let vision = Vision::load(&config.vision)?;
         tracing::info!("{}", vision.describe(&config.vision));
 
@@ -130,7 +132,7 @@ impl Gate {
         let snapshots = register.clone();
         let lane = Lane::new(Parts {
             frames: Box::new(camera),
-            sight: Box::new(vision),
+            sight: Box::new(DrawnLane { vision, switches: switches.clone(), configured: config.vision.lane }),
             register: Box::new(move || snapshots.snapshot()),
             button: Box::new(barrier.clone()),
             arrivals: sender,
@@ -146,7 +148,17 @@ impl Gate {
             .name("recorder".into())
             .spawn(move || record(&arrivals, &journal, print, keep))?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
-        let page = web::Parts { watcher, barrier: barrier_too, register, events, viewfinder, telemetry, store, config };
+        let page = web::Parts {
+            watcher,
+            barrier: barrier_too,
+            register,
+            events,
+            viewfinder,
+            telemetry,
+            store,
+            switches,
+            config,
+        };
         Ok(Gate { stop, lane, recorder, barrier, readers, page: Arc::new(web::Site::open(page)?) })
     }
 
@@ -232,9 +244,19 @@ impl Frames for Camera {
     }
 }
 
-impl Sight for Vision {
+/// Reads what lies in the lane that was drawn on the page, or else in the configured one.
+struct DrawnLane {
+    vision: Vision,
+    switches: Arc<Switches>,
+    configured: Option<[f32; 4]>,
+}
+
+impl Sight for DrawnLane {
     fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]> {
-        Ok(Vision::read(self, picture)?)
+        // The whole picture, drawn as a lane, is no lane: it is looked at as a frame is.
+        let lane = self.switches.now().lane.or(self.configured).filter(|lane| *lane != [0.0, 0.0, 1.0, 1.0]);
+        self.vision.look_at(lane);
+        Ok(self.vision.read(picture)?)
     }
 }
 

@@ -15,7 +15,21 @@ use super::{Store, StoreError, decode, encode};
 use crate::ledger::receipts::is_receipt;
 
 const FORMAT: u32 = 1;
-const TREES: [&str; 6] = ["households", "vehicles", "changes", "events", "ledger", "meta"];
+const TREES: [&str; 13] = [
+    "households",
+    "vehicles",
+    "passes",
+    "changes",
+    "events",
+    "ledger",
+    "meta",
+    "users",
+    "tokens",
+    "audit",
+    "switches",
+    "corrections",
+    "pass_codes",
+];
 /// No file of a backup is larger; a manipulated one may claim to be.
 const LARGEST: u64 = 1 << 30;
 

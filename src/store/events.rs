@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::index::{Index, Query, Tally, whole};
 use super::{Store, StoreError, Tree, decode, encode};
 use crate::gate::event::{Arrival, Event, Rule};
 use crate::picture::Picture;
@@ -16,19 +19,36 @@ use crate::picture::Picture;
 pub struct Events {
     store: Arc<Store>,
     tree: Tree,
+    index: Index,
     next: AtomicU64,
 }
 
 /// The longest side of a stored picture, pixels, and its JPEG quality.
 const LONGEST: usize = 1280;
 const QUALITY: u8 = 82;
+/// Arrivals of one plate that are looked through.
+const MOST_OF_A_PLATE: usize = 20_000;
 
 impl Events {
     /// Opens the journal.
     pub fn open(store: Arc<Store>) -> Result<Events, StoreError> {
         let tree = store.tree("events")?;
         let next = AtomicU64::new(tree.last_number()? + 1);
-        Ok(Events { store, tree, next })
+        let index = Index::open(&store)?;
+        let events = Events { store, tree, index, next };
+        events.index_the_rest()?;
+        Ok(events)
+    }
+
+    /// Finds a place in the index for what has none yet.
+    fn index_the_rest(&self) -> Result<(), StoreError> {
+        let from = (self.index.up_to()? + 1).to_be_bytes();
+        for item in self.tree.inner.range(from..) {
+            if let Some(event) = whole(&item?.1) {
+                self.index.add(&event)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts an arrival on record: the picture first, then the event. When this returns both are on the disk.
@@ -41,6 +61,7 @@ impl Events {
             Err(error) => tracing::error!(%error, "the picture of an arrival could not be kept"),
         }
         self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
+        self.index.add(&event)?;
         self.store.commit()?;
         Ok(event)
     }
@@ -61,12 +82,63 @@ impl Events {
         Ok(out)
     }
 
+    /// The newest events that answer to the query, newest first.
+    pub fn find(&self, query: &Query, count: usize) -> Result<Vec<Event>, StoreError> {
+        let before = query.before.unwrap_or(u64::MAX);
+        if let Some(plate) = &query.plate {
+            let numbers = self.index.of_plate(plate, MOST_OF_A_PLATE)?;
+            return self.pick(numbers.into_iter().filter(|n| *n < before).map(Ok), query, count);
+        }
+        match (query.day, query.outcome) {
+            (Some(day), _) => self.pick(self.index.of_day(day, before), query, count),
+            (None, Some(outcome)) => self.pick(self.index.of_outcome(outcome, before), query, count),
+            (None, None) => self.newest(count, query.before),
+        }
+    }
+
+    fn pick(
+        &self,
+        numbers: impl Iterator<Item = Result<u64, StoreError>>,
+        query: &Query,
+        count: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let mut out = Vec::new();
+        for number in numbers {
+            if out.len() == count {
+                break;
+            }
+            let bytes = self.tree.inner.get(number?.to_be_bytes())?;
+            out.extend(bytes.and_then(|b| whole(&b)).filter(|e| query.fits(e)));
+        }
+        Ok(out)
+    }
+
+    /// A day's numbers; they stay when the events go.
+    pub fn tally(&self, day: Date) -> Result<Tally, StoreError> {
+        Ok(self.index.tally(day)?.unwrap_or_default())
+    }
+
+    /// The oldest day that is still on record.
+    pub fn oldest_day(&self) -> Result<Option<Date>, StoreError> {
+        Ok(self.index.days()?.first().copied())
+    }
+
     /// One event.
     pub fn get(&self, id: u64) -> Result<Option<Event>, StoreError> {
         self.tree.get(&id.to_be_bytes())
     }
 
-    /// How many there are.
+    /// Is there any?
+    pub fn has_any(&self) -> bool {
+        !self.tree.inner.is_empty()
+    }
+
+    /// The number of the newest, which is how many were ever recorded; 0 if there is none.
+    pub fn newest_number(&self) -> u64 {
+        self.next.load(Ordering::Relaxed) - 1
+    }
+
+    /// How many there are; walks through all of them.
     pub fn count(&self) -> usize {
         self.tree.inner.len()
     }
@@ -83,24 +155,41 @@ impl Events {
     pub fn prune(&self, now: Timestamp, strangers_days: u32, events_days: u32) -> Result<usize, StoreError> {
         let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
         let (strangers, all) = (before(strangers_days), before(events_days));
+        let newest = strangers.max(all).to_zoned(TimeZone::system()).date();
         let mut gone = 0;
-        for item in self.tree.inner.iter() {
-            let (key, value) = item?;
-            let Ok(event) = decode::<Event>(&value) else { continue };
-            let unknown = event.vehicle.is_none() || matches!(event.rule, Rule::NearMiss | Rule::Stranger);
-            if event.at < if unknown { strangers } else { all } {
-                if let Some(path) = self.picture_path(&event) {
-                    // Already gone is as good.
-                    let _ = std::fs::remove_file(path);
-                }
-                self.tree.inner.remove(key)?;
-                gone += 1;
+        for day in self.index.days()?.into_iter().filter(|day| *day <= newest) {
+            let ended = |by: Timestamp| day < by.to_zoned(TimeZone::system()).date();
+            if self.index.tally(day)?.is_some_and(|t| t.strangers_gone) && day > all.to_zoned(TimeZone::system()).date() {
+                continue;
+            }
+            for number in self.index.of_day(day, u64::MAX) {
+                gone += usize::from(self.forget_if_due(number?, strangers, all)?);
+            }
+            if ended(strangers) {
+                self.index.mark_strangers_gone(day)?;
             }
         }
         if gone > 0 {
             self.store.commit()?;
         }
         Ok(gone)
+    }
+
+    /// Deletes an event and its picture if it has been kept long enough.
+    fn forget_if_due(&self, id: u64, strangers: Timestamp, all: Timestamp) -> Result<bool, StoreError> {
+        let key = id.to_be_bytes();
+        let Some(event) = self.tree.inner.get(key)?.and_then(|b| whole(&b)) else { return Ok(false) };
+        let unknown = event.vehicle.is_none() || matches!(event.rule, Rule::NearMiss | Rule::Stranger);
+        if event.at >= if unknown { strangers } else { all } {
+            return Ok(false);
+        }
+        if let Some(path) = self.picture_path(&event) {
+            // Already gone is as good.
+            let _ = std::fs::remove_file(path);
+        }
+        self.tree.inner.remove(key)?;
+        self.index.remove(&event)?;
+        Ok(true)
     }
 
     fn pictures(&self) -> PathBuf {
@@ -140,6 +229,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::gate::event::Outcome;
 
     pub(crate) fn arrival(at: Timestamp, rule: Rule) -> Arrival {
         let (plate, text) = ("苏F12345".parse().ok(), "苏F12345".into());
@@ -177,6 +267,47 @@ pub(crate) mod tests {
         assert_eq!(events.prune(now, 30, 365).unwrap(), 1);
         assert!(!events.picture_path(&stranger).unwrap().exists());
         assert_eq!(events.count(), 1);
+    }
+
+    #[test]
+    fn arrivals_are_found_by_day_plate_and_outcome_also_in_a_journal_without_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let noon: Timestamp = "2026-11-20T04:00:00Z".parse().unwrap();
+        let day = |at: Timestamp| at.to_zoned(TimeZone::system()).date();
+        let open = || Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        {
+            let events = open();
+            for (n, plate) in ["苏F12345", "苏FD60817", "皖A6P42Z"].iter().cycle().take(30).enumerate() {
+                let mut arrival = arrival(noon + SignedDuration::from_hours(24 * (n as i64 / 10)), Rule::Stranger);
+                arrival.event.plate = plate.parse().ok();
+                arrival.event.outcome = if n % 2 == 0 { Outcome::Refused } else { Outcome::Opened };
+                arrival.picture = Picture::filled(8, 8, [0, 0, 0]);
+                events.append(arrival).unwrap();
+            }
+            // As an older version left it.
+            events.store.tree("event_index").unwrap().inner.clear().unwrap();
+        }
+        let events = open();
+        let ids = |query: &Query, count| {
+            events.find(query, count).unwrap().iter().map(|e| e.id).collect::<Vec<_>>()
+        };
+        let plate = |text: &str| Query { plate: Some(text.into()), ..Query::default() };
+        assert_eq!(ids(&Query { day: Some(day(noon)), ..Query::default() }, 3), [10, 9, 8]);
+        assert_eq!(ids(&Query { day: Some(day(noon)), before: Some(3), ..Query::default() }, 9), [2, 1]);
+        assert_eq!(ids(&Query { outcome: Some(Outcome::Opened), ..Query::default() }, 2), [30, 28]);
+        for text in ["苏F12345", "苏F1", "F123", "2345"] {
+            assert_eq!(ids(&plate(text), 2), [28, 25], "{text}");
+        }
+        let all = Query { day: Some(day(noon)), outcome: Some(Outcome::Opened), ..plate("817") };
+        assert_eq!(ids(&all, 9), [8, 2]);
+        assert!(ids(&plate("9"), 9).is_empty());
+        let tally = events.tally(day(noon)).unwrap();
+        assert_eq!((tally.hours.iter().sum::<u32>(), tally.outcomes["opened"]), (10, 5));
+        assert_eq!(events.oldest_day().unwrap(), Some(day(noon)));
+
+        let later = noon + SignedDuration::from_hours(24 * 32 + 1);
+        assert_eq!(events.prune(later, 30, 365).unwrap(), 30);
+        assert!(ids(&plate("2345"), 9).is_empty() && events.tally(day(noon)).unwrap().outcomes["opened"] == 5);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Detector {
         Ok(detector)
     }
 
+    /// Looks at this part of the picture alone, or at all of it.
+    pub fn look_at(&mut self, lane: Option<[f32; 4]>) {
+        self.settings.lane = lane;
+    }
+
     /// When and how the model was trained.
     pub fn trained(&self) -> String {
         self.sessions.values().next().map(|(s, _)| Model::trained(s)).unwrap_or_default()

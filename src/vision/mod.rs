@@ -178,6 +178,11 @@ impl Vision {
         Ok(())
     }
 
+    /// From the next picture on, looks at this part of it alone: left, top, width, height as shares 0..1 of the frame.
+    pub fn look_at(&mut self, lane: Option<[f32; 4]>) {
+        self.detector.look_at(lane);
+    }
+
     /// What was read off the last picture.
     pub fn readings(&self) -> &[Reading] {
         &self.readings

@@ -9,12 +9,17 @@
 //! use it by its argument: [`visit::Signed`] with a right, such as `Signed<Steward>`. What changes anything also takes its
 //! form through [`sent::Sent`] (or [`sent::Upload`]), which checks the session's token, and writes a line of the audit log.
 
+mod account;
+mod api;
+mod arrivals;
 pub mod book;
 pub mod cars;
 pub mod certificate;
 mod guard;
+mod forgetting;
 mod live;
 mod now;
+mod numbers;
 pub mod refusal;
 pub mod sent;
 pub mod serve;
@@ -23,6 +28,7 @@ pub mod settings;
 mod sign_in;
 mod site;
 pub mod visit;
+mod visitors;
 pub mod words;
 
 use std::sync::Arc;
@@ -66,10 +72,16 @@ pub fn router(site: Arc<Site>, secure: bool) -> Router {
         .merge(now::routes())
         .merge(cars::routes())
         .merge(book::routes())
+        .merge(visitors::routes())
+        .merge(arrivals::routes())
+        .merge(numbers::routes())
         .merge(settings::routes())
+        .merge(account::routes())
+        .merge(api::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_ANSWER))
-        // A stream of live events has no end; it is not timed.
+        // A stream of live events has no end, and a backup takes its time: these are not timed.
         .merge(live::routes())
+        .merge(settings::slow_routes())
         .merge(watched())
         .merge(assets())
         .fallback(async || Refusal::NotFound)
@@ -103,6 +115,7 @@ pub async fn start(site: &Arc<Site>, any_port: bool, greeting: Option<String>) -
     if let Some(greeting) = greeting {
         println!("{greeting}");
     }
+    tokio::spawn(forgetting::keep_forgetting(site.clone()));
     tokio::spawn(serve(listener, router(site.clone(), far), tls));
     Ok(())
 }
@@ -145,5 +158,6 @@ fn assets() -> Router<Arc<Site>> {
         .route("/assets/page.css", asset("text/css; charset=utf-8", include_str!("assets/page.css")))
         .route("/assets/live.js", asset(script, include_str!("assets/live.js")))
         .route("/assets/pad.js", asset(script, include_str!("assets/pad.js")))
+        .route("/assets/lane.js", asset(script, include_str!("assets/lane.js")))
         .route("/assets/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::arrivals::Corrections;
 use super::cars::Pending;
+use super::forgetting::Forgetting;
 use super::settings::Switches;
 use super::sign_in::Door;
+use super::visitors::Digits;
 use crate::accounts::Accounts;
 use crate::barrier::Barrier;
 use crate::camera::{CameraState, Watcher};
@@ -34,6 +37,8 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// The data folder.
     pub store: Arc<Store>,
+    /// What is switched on the page.
+    pub switches: Arc<Switches>,
     /// As the gate was started.
     pub config: Config,
 }
@@ -45,11 +50,14 @@ pub struct Site {
     /// Who may sign in, and what they did.
     pub accounts: Arc<Accounts>,
     /// What can be switched on the page.
-    pub switches: Switches,
+    pub switches: Arc<Switches>,
     pub(super) door: Door,
     /// Held while the register is changed, so that a check and the change that it allows are one.
     pub(super) register_lock: Mutex<()>,
     pub(super) pending: Pending,
+    pub(super) corrections: Corrections,
+    pub(super) digits: Digits,
+    pub(super) forgetting: Forgetting,
 }
 
 /// A gate whose newest frame is older than this is not ready.
@@ -60,8 +68,18 @@ impl Site {
     pub fn open(gate: Parts) -> Result<Site, StoreError> {
         let accounts = Arc::new(Accounts::open(gate.store.clone())?);
         let door = Door::new(&gate.config.web, accounts.is_empty());
-        let switches = Switches::open(gate.store.clone())?;
-        Ok(Site { accounts, switches, door, gate, register_lock: Mutex::default(), pending: Pending::default() })
+        let (corrections, digits) = (Corrections::open(gate.store.clone())?, Digits::open(gate.store.clone())?);
+        Ok(Site {
+            accounts,
+            switches: gate.switches.clone(),
+            door,
+            register_lock: Mutex::default(),
+            pending: Pending::default(),
+            corrections,
+            digits,
+            forgetting: Forgetting::default(),
+            gate,
+        })
     }
 
     /// The one-time code for the first sign-in; none once somebody is let in.

@@ -117,6 +117,11 @@ impl Visit {
         self.may::<Maintainer>()
     }
 
+    /// May read the audit log; for templates.
+    pub fn is_inspector(&self) -> bool {
+        self.may::<Inspector>()
+    }
+
     /// May take money; for templates.
     pub fn is_cashier(&self) -> bool {
         self.may::<Cashier>()

@@ -1,6 +1,7 @@
 //! Outcomes and rules in words, for the page and for a terminal.
 
 use crate::gate::event::{Event, Outcome, PulseReport, Rule};
+use crate::plate::Kind;
 
 /// What happened, in one English word.
 pub fn outcome(outcome: Outcome) -> &'static str {
@@ -73,6 +74,24 @@ pub fn rule_zh(rule: Rule) -> &'static str {
         Rule::NothingThere => "地感上没有车",
         Rule::Leaving => "车辆驶离",
         Rule::ByHand => "管家手动开闸",
+    }
+}
+
+/// A kind of plate, in Chinese.
+pub fn kind_zh(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Blue => "蓝牌",
+        Kind::Green => "绿牌",
+        Kind::Yellow => "黄牌",
+        Kind::Police => "警车",
+        Kind::Emergency => "应急救援",
+        Kind::Embassy => "使馆",
+        Kind::Consulate => "领馆",
+        Kind::HongKongMacao => "港澳入出境",
+        Kind::Learner => "教练车",
+        Kind::Trailer => "挂车",
+        Kind::ArmedPolice => "武警",
+        Kind::Military => "军车",
     }
 }
 

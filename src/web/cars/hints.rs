@@ -9,7 +9,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::plate::{Form, Plate, PlateError};
-use crate::register::Snapshot;
+use crate::register::{self, Snapshot};
 use crate::web::Site;
 use crate::web::refusal::{Answer, page};
 use crate::web::visit::{Reader, Signed, Visit};
@@ -46,11 +46,10 @@ impl Hint {
     }
 }
 
-/// Registered plates that differ in one character, with their households.
-pub(super) fn lookalikes(snapshot: &Snapshot, plate: Plate) -> Vec<(String, String)> {
-    let near = |other: &Plate| other.slots().iter().zip(plate.slots()).filter(|(a, b)| a != b).count() == 1;
-    let cars = snapshot.vehicles().iter().filter(|c| near(&c.plate));
-    cars.map(|c| (c.plate.to_string(), c.household.clone())).take(8).collect()
+/// Registered plates that a camera could take for it, with their households.
+fn lookalikes(snapshot: &Snapshot, plate: Plate) -> Vec<(String, String)> {
+    let household = |p: &Plate| snapshot.get(p).map(|c| c.household.clone()).unwrap_or_default();
+    register::lookalikes(snapshot, plate).iter().take(8).map(|p| (p.to_string(), household(p))).collect()
 }
 
 /// What a plate's form says, in Chinese; the page translates.

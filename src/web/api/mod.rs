@@ -1,0 +1,133 @@
+//! The JSON interface `/api/v1`, with the same rights as the pages: a program's token may do what its user may.
+//!
+//! Described at `/api/v1/openapi.json`, from the same attributes that stand on the handlers. What changes anything needs a
+//! token: a browser's session alone is not enough, so that no page of another site can use it.
+
+mod events;
+mod gate;
+mod register;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use super::Site;
+use super::refusal::{Answer, Refusal};
+use super::visit::{Reader, Signed, Visit};
+
+/// The routes.
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(description))
+        .route("/api/v1/status", get(gate::status))
+        .route("/api/v1/open", post(gate::open))
+        .route("/api/v1/audit", get(gate::audit))
+        .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events/{id}", get(events::one))
+        .route("/api/v1/events/{id}/picture", get(events::picture))
+        .route("/api/v1/households", get(register::households))
+        .route("/api/v1/vehicles", get(register::vehicles))
+        .route(
+            "/api/v1/vehicles/{plate}",
+            get(register::vehicle).put(register::put_vehicle).delete(register::delete_vehicle),
+        )
+        .route("/api/v1/passes", get(register::passes).post(register::give_pass))
+        .route("/api/v1/passes/{id}", delete(register::take_pass_back))
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+struct Problem {
+    /// In one line.
+    #[allow(dead_code)]
+    error: String,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "plategate", description = "A licence-plate gate: how it is, who came, who may come in."),
+    paths(
+        gate::status, gate::open, gate::audit, events::list, events::one, events::picture, register::households,
+        register::vehicles, register::vehicle, register::put_vehicle, register::delete_vehicle, register::passes,
+        register::give_pass, register::take_pass_back,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Bearer),
+    security(("token" = []))
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_with(Default::default).add_security_scheme("token", scheme);
+    }
+}
+
+async fn description(_: Signed<Reader>) -> Answer {
+    Ok(Json(Description::openapi()).into_response())
+}
+
+/// Asked by a program with a token, not by a browser with a session.
+struct Program;
+
+impl Program {
+    fn check(visit: &Visit) -> Result<(), Refusal> {
+        if visit.who.is_some() && visit.csrf.is_empty() { Ok(()) } else { Err(Refusal::Forged) }
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Program {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Site>) -> Result<Program, Refusal> {
+        Program::check(parts.extensions.get::<Arc<Visit>>().ok_or(Refusal::SignIn)?)?;
+        Ok(Program)
+    }
+}
+
+/// A JSON body of a program.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Body<T>, Refusal> {
+        Program::check(request.extensions().get::<Arc<Visit>>().ok_or(Refusal::SignIn)?)?;
+        let bytes = Bytes::from_request(request, site).await.map_err(|_| Refusal::TooLarge)?;
+        serde_json::from_slice(&bytes).map(Body).map_err(|e| {
+            let why: String = e.to_string().chars().take(160).collect();
+            Refusal::bad(format!("JSON 有误：{why}"), format!("the body is not right: {why}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_and_every_description_has_its_route() {
+        let described = serde_json::to_value(Description::openapi()).unwrap();
+        let mut paths: Vec<&str> = described["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let source = include_str!("mod.rs");
+        let source = &source[..source.find("#[cfg(test)]").unwrap()];
+        let mut routes: Vec<&str> = source.split('"').filter(|t| t.starts_with("/api/v1/")).collect();
+        routes.retain(|r| *r != "/api/v1/openapi.json");
+        paths.sort_unstable();
+        routes.sort_unstable();
+        assert_eq!(paths, routes);
+        assert_eq!(described["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    }
+}

@@ -1,0 +1,55 @@
+//! Retention, seen to happen: what has been kept long enough is deleted every hour, and when it was is shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::Site;
+use crate::store::StoreError;
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// When.
+    pub at: Timestamp,
+    /// Arrivals and kept pictures that were deleted.
+    pub gone: usize,
+}
+
+/// The last run.
+#[derive(Debug, Default)]
+pub struct Forgetting(Mutex<Option<Run>>);
+
+impl Forgetting {
+    /// The last run since the start.
+    pub fn last(&self) -> Option<Run> {
+        *self.0.lock()
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Deletes what is due now, and every hour.
+pub async fn keep_forgetting(site: Arc<Site>) {
+    let mut tick = tokio::time::interval(EVERY);
+    loop {
+        tick.tick().await;
+        let there = site.clone();
+        match tokio::task::spawn_blocking(move || forget(&there)).await {
+            Ok(Ok(gone)) => tracing::info!(gone, "deleted what has been kept long enough"),
+            Ok(Err(error)) => tracing::error!(%error, "what has been kept long enough could not be deleted"),
+            Err(_) => tracing::error!("deleting what has been kept long enough failed"),
+        }
+    }
+}
+
+fn forget(site: &Site) -> Result<usize, StoreError> {
+    let (now, data) = (Timestamp::now(), &site.gate.config.data);
+    let events = site.gate.events.prune(now, data.keep_strangers_days, data.keep_events_days)?;
+    let gone = events + site.corrections.prune(now, data.keep_events_days)?;
+    site.digits.keep_only(&site.gate.register.passes()?)?;
+    *site.forgetting.0.lock() = Some(Run { at: now, gone });
+    Ok(gone)
+}

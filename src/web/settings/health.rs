@@ -1,0 +1,88 @@
+//! What is amiss with the running gate, and what to do about it: the `doctor` of a gate that cannot be stopped for it.
+
+use crate::camera::CameraState;
+use crate::cli::doctor::{self, Status};
+use crate::web::Site;
+use crate::web::visit::Visit;
+
+/// One finding.
+pub struct Finding {
+    /// What was looked at, in the visitor's language.
+    pub name: String,
+    /// How it is, and if it is not well what to do.
+    pub detail: String,
+    /// In a word.
+    pub word: String,
+    /// The colour's class.
+    pub class: &'static str,
+}
+
+/// Looks at everything that can be looked at while the gate runs.
+pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
+    let mut findings = vec![camera(site, v), lane(site, v), arm(site, v)];
+    for check in doctor::while_running(&site.gate.config) {
+        let name = match check.name {
+            "data" => "磁盘",
+            "barrier" => "继电器接线",
+            "clock" => "时钟",
+            other => other,
+        };
+        findings.push(finding(v, name, check.status, check.detail));
+    }
+    findings
+}
+
+fn finding(v: &Visit, name: &str, status: Status, detail: String) -> Finding {
+    let (word, class) = match status {
+        Status::Ok => ("正常", "good"),
+        Status::Warning => ("注意", "warn"),
+        Status::Fault => ("故障", "bad"),
+    };
+    Finding { name: v.t(name), detail, word: v.t(word), class }
+}
+
+fn camera(site: &Site, v: &Visit) -> Finding {
+    let source = site.gate.watcher.describe();
+    let (status, detail) = match site.gate.watcher.state() {
+        CameraState::Live { width, height } => (Status::Ok, format!("{source}, {width}×{height}")),
+        CameraState::Opening => (Status::Warning, source.to_string()),
+        CameraState::Ended => (Status::Warning, v.f1("{}：画面已结束", source)),
+        CameraState::Lost { reason, attempts, .. } => (
+            Status::Fault,
+            v.f("{}：{}；已重试 {} 次。请查看电源和网线，再看摄像头自己的网页", &[&source, &reason, &attempts]),
+        ),
+    };
+    finding(v, "摄像头", status, detail)
+}
+
+fn lane(site: &Site, v: &Visit) -> Finding {
+    let telemetry = &site.gate.telemetry;
+    let age = telemetry.newest_frame_age();
+    let (status, detail) = if !telemetry.lane_is_alive() {
+        (Status::Fault, v.t("识别停止了：请重启主机（systemctl restart plategate）"))
+    } else {
+        match age {
+            Some(age) if age.as_secs() < 5 => {
+                let ms = age.as_millis();
+                (Status::Ok, v.f2("已看 {} 帧，最新一帧在 {} 毫秒前", telemetry.frames(), ms))
+            }
+            Some(age) => (Status::Warning, v.f1("{} 秒没有新画面：请查看摄像头", age.as_secs())),
+            None => (Status::Warning, v.t("还没有画面")),
+        }
+    };
+    finding(v, "识别", status, detail)
+}
+
+fn arm(site: &Site, v: &Visit) -> Finding {
+    let state = site.gate.barrier.state();
+    let detail = v.f("{}，抬杆 {} 次，失败 {} 次", &[&state.arm, &state.presses, &state.failures]);
+    let (status, detail) = match (&state.last_failure, state.stuck) {
+        (_, true) => (Status::Fault, v.f1("{}：继电器没有松开，请到现场查看接线", detail)),
+        (Some(failure), _) => {
+            let text = v.f("{}；最近一次失败 {}：{}", &[&detail, &v.short_time(&failure.at), &failure.reason]);
+            (Status::Warning, text)
+        }
+        (None, _) => (Status::Ok, detail),
+    };
+    finding(v, "道闸", status, detail)
+}

@@ -1,0 +1,346 @@
+//! Visitors: passes with their six digits, to be sent to the guest and looked up at the gate.
+//!
+//! A pass lets its plate in by itself. The six digits (or the square code, which leads a steward's telephone to the same
+//! page) are for when the camera cannot read it: whoever is at the gate tells them, a steward looks them up and opens.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use qrcode::QrCode;
+use qrcode::render::svg;
+use serde::{Deserialize, Serialize};
+
+use super::cars::plate_error_zh;
+use super::refusal::{Answer, Refusal, page};
+use super::sent::Sent;
+use super::visit::{Reader, Signed, Steward, Visit};
+use super::{Auth, Site, say_next};
+use crate::accounts::code;
+use crate::plate::Plate;
+use crate::register::{Change, Pass, Validity};
+use crate::store::{Store, StoreError, Tree, encode};
+
+/// The routes.
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/visitors", get(list))
+        .route("/visitors/new", get(blank).post(give))
+        .route("/visitors/{id}", get(show))
+        .route("/visitors/{id}/take-back", post(take_back))
+}
+
+/// The six digits of each pass, by its number.
+pub struct Digits {
+    store: Arc<Store>,
+    tree: Tree,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: u64,
+    digits: String,
+}
+
+impl Digits {
+    /// Opens them.
+    pub fn open(store: Arc<Store>) -> Result<Digits, StoreError> {
+        Ok(Digits { tree: store.tree("pass_codes")?, store })
+    }
+
+    /// The digits of a pass.
+    pub fn of(&self, id: u64) -> Result<Option<String>, StoreError> {
+        Ok(self.tree.get::<Kept>(&id.to_be_bytes())?.map(|k| k.digits))
+    }
+
+    /// The pass of these digits.
+    pub fn find(&self, digits: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.tree.all::<Kept>()?.into_iter().rev().find(|k| k.digits == digits).map(|k| k.id))
+    }
+
+    /// New ones for a pass, which no other pass has.
+    fn make(&self, id: u64) -> Result<String, StoreError> {
+        let taken: Vec<Kept> = self.tree.all()?;
+        let free = |digits: &String| !taken.iter().any(|k| k.digits == *digits);
+        let digits = std::iter::repeat_with(code::six_digits).find(free).unwrap_or_default();
+        self.tree.inner.insert(id.to_be_bytes(), encode(&Kept { id, digits: digits.clone() }))?;
+        self.store.commit()?;
+        Ok(digits)
+    }
+
+    /// Forgets the digits of passes that are not among these.
+    pub fn keep_only(&self, passes: &[Pass]) -> Result<(), StoreError> {
+        for kept in self.tree.all::<Kept>()? {
+            if !passes.iter().any(|p| p.id == kept.id) {
+                self.tree.inner.remove(kept.id.to_be_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a pass is worth, in Chinese (the page translates), and its colour's class.
+fn validity_words(validity: Validity) -> (&'static str, &'static str) {
+    match validity {
+        Validity::Good => ("有效", "good"),
+        Validity::TooEarly => ("未到时间", "warn"),
+        Validity::Over => ("已过期", "dim"),
+        Validity::UsedUp => ("次数已用完", "dim"),
+    }
+}
+
+struct Line {
+    id: u64,
+    plate: String,
+    household: String,
+    when: String,
+    used: String,
+    word: String,
+    class: &'static str,
+}
+
+impl Line {
+    fn of(pass: &Pass, v: &Visit) -> Line {
+        let (word, class) = validity_words(pass.validity(Timestamp::now()));
+        let used = match pass.entries {
+            Some(most) => v.f2("{} / {} 次", pass.used, most),
+            None => v.f1("{} 次，不限", pass.used),
+        };
+        let when = format!("{} – {}", v.short_time(&pass.from), v.short_time(&pass.to));
+        Line {
+            id: pass.id,
+            plate: pass.plate.to_string(),
+            household: pass.household.clone(),
+            when,
+            used,
+            word: v.t(word),
+            class,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "web/visitors.html")]
+struct VisitorsPage<'a> {
+    v: &'a Visit,
+    live: Vec<Line>,
+    over: Vec<Line>,
+    wrong: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    code: String,
+}
+
+/// Passes that are over and shown all the same.
+const OVER_SHOWN: usize = 30;
+
+async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
+    let digits: String = asked.code.chars().map(crate::text::narrow).filter(char::is_ascii_digit).collect();
+    let mut wrong = None;
+    if !asked.code.is_empty() {
+        // Whoever may look may list them all; trying through all digits would still be a nuisance.
+        match site.digits.find(&digits)? {
+            Some(id) => return Ok(Redirect::to(&format!("/visitors/{id}")).into_response()),
+            None => wrong = Some(v.t("没有这个通行码，可能已过期或被收回")),
+        }
+    }
+    let now = Timestamp::now();
+    let passes = site.gate.register.passes()?;
+    let (live, over): (Vec<&Pass>, Vec<&Pass>) =
+        passes.iter().rev().partition(|p| matches!(p.validity(now), Validity::Good | Validity::TooEarly));
+    let live = live.into_iter().map(|p| Line::of(p, &v)).collect();
+    let over = over.into_iter().take(OVER_SHOWN).map(|p| Line::of(p, &v)).collect();
+    page(&VisitorsPage { v: &v, live, over, wrong })
+}
+
+/// A pass as a form or a program asks for it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Wanted {
+    /// The visitor's plate.
+    #[serde(default)]
+    pub plate: String,
+    /// The household that is visited.
+    #[serde(default)]
+    pub household: String,
+    /// From then on, such as `2026-11-25T18:00`, at the gate's clock; empty for now.
+    #[serde(default)]
+    pub from: String,
+    /// Until then; empty for a day.
+    #[serde(default)]
+    pub to: String,
+    /// So many times; empty for any number.
+    #[serde(default)]
+    pub entries: String,
+    /// A remark.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A pass that lasts longer is a resident's.
+const LONGEST_DAYS: i64 = 92;
+
+/// Gives the pass, with a line of the audit log. `Err` says in both languages what cannot be.
+pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusal> {
+    let plate: Plate =
+        wanted.plate.parse().map_err(|e| Refusal::bad(plate_error_zh(&e), e.to_string()))?;
+    let household = wanted.household.trim().chars().map(crate::text::narrow).collect::<String>();
+    if !site.gate.register.households()?.iter().any(|h| h.key() == household) {
+        return Err(Refusal::bad("没有这一户，应如 2-301", "household: one of the compound is expected, such as 2-301"));
+    }
+    let now = Timestamp::now();
+    let from = moment(&wanted.from)?.unwrap_or(now);
+    let to = moment(&wanted.to)?.unwrap_or(from + SignedDuration::from_hours(24));
+    if to <= from || to < now || to.duration_since(from) > SignedDuration::from_hours(24 * LONGEST_DAYS) {
+        return Err(Refusal::bad(
+            "结束时间要在开始之后，且不超过 92 天",
+            "to: after from, not yet over, and at most 92 days later",
+        ));
+    }
+    let entries = match wanted.entries.trim() {
+        "" => None,
+        text => Some(text.parse().ok().filter(|n| (1..=999).contains(n)).ok_or_else(|| {
+            Refusal::bad("次数应为 1 到 999，或留空", "entries: 1 to 999, or nothing")
+        })?),
+    };
+    let note: String = wanted.note.trim().chars().take(100).collect();
+    let given_by = v.name().to_owned();
+    let pass = {
+        let _changing = site.register_lock.lock();
+        let id = site.gate.register.next_pass()?;
+        let pass = Pass { id, plate, from, to, entries, used: 0, household, note, given_by };
+        site.gate.register.apply(v.name(), &[Change::Pass(pass.clone())])?;
+        site.digits.make(id)?;
+        pass
+    };
+    site.accounts.audit.add(v.name(), "发访客通行证", &format!("{plate} {}", pass.household), Some(v.from))?;
+    Ok(pass)
+}
+
+/// Takes a pass back; `false` if there is none.
+pub fn take_pass_back(site: &Site, v: &Visit, id: u64) -> Result<bool, Refusal> {
+    let _changing = site.register_lock.lock();
+    let Some(pass) = site.gate.register.passes()?.into_iter().find(|p| p.id == id) else { return Ok(false) };
+    site.gate.register.apply(v.name(), &[Change::TakeBack(id)])?;
+    site.digits.keep_only(&site.gate.register.passes()?)?;
+    site.accounts.audit.add(v.name(), "收回通行证", &pass.plate.to_string(), Some(v.from))?;
+    Ok(true)
+}
+
+/// A time as browsers send it (`2026-11-25T18:00`), on the gate's clock, or a moment with its zone.
+fn moment(text: &str) -> Result<Option<Timestamp>, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok().map(|z| z.timestamp());
+    let moment = text.parse::<Timestamp>().ok().or_else(local);
+    moment.map(Some).ok_or_else(|| Refusal::bad("时间应如 2026-11-25T18:00", "a time such as 2026-11-25T18:00 is expected"))
+}
+
+#[derive(Template)]
+#[template(path = "web/visitor_new.html")]
+struct NewPage<'a> {
+    v: &'a Visit,
+    wanted: &'a Wanted,
+    wrong: Option<String>,
+}
+
+async fn blank(v: Signed<Steward>, Query(mut wanted): Query<Wanted>) -> Answer {
+    let now = Timestamp::now().to_zoned(TimeZone::system());
+    let minute = |z: &jiff::Zoned| z.strftime("%Y-%m-%dT%H:%M").to_string();
+    if wanted.from.is_empty() {
+        wanted.from = minute(&now);
+    }
+    if wanted.to.is_empty() {
+        wanted.to = minute(&(&now + SignedDuration::from_hours(24)));
+    }
+    if wanted.entries.is_empty() {
+        wanted.entries = "1".into();
+    }
+    page(&NewPage { v: &v, wanted: &wanted, wrong: None })
+}
+
+async fn give(
+    State(site): State<Arc<Site>>,
+    v: Signed<Steward>,
+    Extension(auth): Extension<Auth>,
+    Sent(wanted): Sent<Wanted>,
+) -> Answer {
+    match give_pass(&site, &v, &wanted) {
+        Ok(pass) => {
+            say_next(&auth, v.t("通行证已生效")).await;
+            Ok(Redirect::to(&format!("/visitors/{}", pass.id)).into_response())
+        }
+        Err(Refusal::Bad(zh, en)) => {
+            let wrong = Some(v.say(&zh, &en).to_owned());
+            let mut response = page(&NewPage { v: &v, wanted: &wanted, wrong })?;
+            *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(response)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "web/visitor.html")]
+struct PassPage<'a> {
+    v: &'a Visit,
+    line: Line,
+    pass: &'a Pass,
+    digits: String,
+    qr: String,
+    message: String,
+}
+
+async fn show(
+    State(site): State<Arc<Site>>,
+    v: Signed<Reader>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+) -> Answer {
+    let pass = site.gate.register.passes()?.into_iter().find(|p| p.id == id).ok_or(Refusal::NotFound)?;
+    let digits = site.digits.of(id)?.unwrap_or_default();
+    let host = headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("plategate.local");
+    let scheme = if site.gate.config.web.listen.ip().is_loopback() { "http" } else { "https" };
+    let qr = square(&format!("{scheme}://{host}/visitors?code={digits}"));
+    let message = v.f(
+        "访客通行证：车牌 {}，{} 至 {}，到 {} 户。车牌识别不了时，请向管家报通行码 {}。",
+        &[&pass.plate, &v.short_time(&pass.from), &v.short_time(&pass.to), &pass.household, &digits],
+    );
+    page(&PassPage { v: &v, line: Line::of(&pass, &v), pass: &pass, digits, qr, message })
+}
+
+/// A text as a square code, as SVG without any style of its own.
+pub(super) fn square(text: &str) -> String {
+    let Ok(code) = QrCode::new(text.as_bytes()) else { return String::new() };
+    let drawn = code.render::<svg::Color<'_>>().min_dimensions(200, 200).build();
+    // The XML declaration has no place inside a page.
+    drawn.split_once("?>").map_or(drawn.clone(), |(_, svg)| svg.to_owned())
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn take_back(
+    State(site): State<Arc<Site>>,
+    v: Signed<Steward>,
+    Path(id): Path<u64>,
+    Extension(auth): Extension<Auth>,
+    Sent(Nothing {}): Sent<Nothing>,
+) -> Answer {
+    if !take_pass_back(&site, &v, id)? {
+        return Err(Refusal::NotFound);
+    }
+    say_next(&auth, v.t("通行证已收回")).await;
+    Ok(Redirect::to("/visitors").into_response())
+}

@@ -1,0 +1,240 @@
+//! A steward's first day, in a real browser, at a telephone's and at a desk's width. Screenshots go to `target/screenshots`.
+//!
+//! Needs Chromium and its driver (`scripts/setup test` installs them); without them it says so and does nothing.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use support::Gate;
+
+struct Driver {
+    child: Child,
+    port: u16,
+}
+
+impl Driver {
+    fn start() -> Option<Driver> {
+        let found = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
+        if !found("chromedriver") || !found("chromium") {
+            return None;
+        }
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let child = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        Some(Driver { child, port })
+    }
+
+    async fn connect(&self) -> Client {
+        let options = serde_json::json!({
+            "goog:chromeOptions": {
+                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
+            }
+        });
+        let capabilities = options.as_object().unwrap().clone();
+        let url = format!("http://127.0.0.1:{}", self.port);
+        for _ in 0..100 {
+            if let Ok(client) = ClientBuilder::rustls().unwrap().capabilities(capabilities.clone()).connect(&url).await {
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the browser did not start");
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A browser on the gate's page.
+struct Steward {
+    client: Client,
+    base: String,
+}
+
+impl Steward {
+    async fn go(&self, path: &str) {
+        self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
+    }
+
+    async fn text(&self) -> String {
+        self.client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
+    async fn fill(&self, form: &str, fields: &[(&str, &str)]) {
+        for (name, value) in fields {
+            let field = self.client.find(Locator::Css(&format!("{form} [name={name}]"))).await.unwrap();
+            if field.tag_name().await.unwrap() == "select" {
+                field.select_by_value(value).await.unwrap();
+            } else {
+                field.clear().await.unwrap();
+                field.send_keys(value).await.unwrap();
+            }
+        }
+    }
+
+    /// Presses the form's own button and waits for what the page says then.
+    async fn press(&self, button: &str, then: &str) {
+        self.client.find(Locator::Css(button)).await.unwrap().click().await.unwrap();
+        self.wait_for(then).await;
+    }
+
+    async fn wait_for(&self, wanted: &str) {
+        for _ in 0..200 {
+            if self.text().await.contains(wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{wanted:?} did not come: {}", self.text().await);
+    }
+
+    /// The page at both widths; nothing may stick out of it.
+    async fn look(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (width, height, kind) in [(1280, 900, "desk"), (390, 844, "phone")] {
+            self.client.set_window_size(width, height).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            let wide = self.client.execute("return document.documentElement.scrollWidth - innerWidth", vec![]).await;
+            assert!(wide.unwrap().as_f64().unwrap() <= 0.0, "{name} is wider than a {kind}");
+            let picture = self.client.screenshot().await.unwrap();
+            std::fs::write(folder.join(format!("{name}-{kind}.png")), picture).unwrap();
+        }
+    }
+}
+
+const PLATE: &str = "苏F8K291";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_steward_s_first_day() {
+    let Some(driver) = Driver::start() else {
+        eprintln!("skipped: no chromium and chromedriver here (scripts/setup test installs them)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let gate = Gate::start(&["--camera", "rendered", "--data", &data]);
+    let steward = Steward { client: driver.connect().await, base: format!("http://{}", gate.address) };
+    let s = &steward;
+
+    // The first sign-in, with the code of the console.
+    s.go("/").await;
+    s.wait_for("设置码").await;
+    s.look("01-setup").await;
+    let code = gate.code.clone().unwrap();
+    s.fill("main form", &[("code", &code), ("name", "王阿姨"), ("password", "first long password")]).await;
+    s.press("main form button", "开闸").await;
+
+    // The painted lane brings cars; nobody is registered yet.
+    s.go("/cars").await;
+    s.wait_for("还没有登记车辆").await;
+    s.look("02-no-cars").await;
+    s.go("/cars/new").await;
+    s.look("03-new-car").await;
+    let form = [("plate", PLATE), ("building", "2"), ("unit", "301"), ("name", "李明"), ("note", "白色轿车")];
+    s.fill("main form", &form).await;
+    s.press("main form .primary", "已登记").await;
+    s.look("04-car").await;
+    // Letting it in: until its share is paid, by the stewards' grace.
+    let next_month = jiff::Zoned::now().date().checked_add(jiff::Span::new().days(30)).unwrap().to_string();
+    let script = "document.querySelector('[name=grace_until]').value = arguments[0]";
+    s.client.execute(script, vec![next_month.into()]).await.unwrap();
+    s.press("main form .primary", "已保存").await;
+
+    // The car comes, is read, and the gate opens for it.
+    for _ in 0..300 {
+        s.go(&format!("/arrivals?outcome=opened&plate={PLATE}")).await;
+        if s.text().await.contains("已抬杆") && s.client.find(Locator::Css(".rows a")).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    s.look("05-arrivals").await;
+    s.client.find(Locator::Css(".rows a")).await.unwrap().click().await.unwrap();
+    s.wait_for("逐位识别").await;
+    let shown = "return document.querySelector('.shot').complete && document.querySelector('.shot').naturalWidth";
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(s.client.execute(shown, vec![]).await.unwrap().as_f64().unwrap() > 100.0, "its picture is shown");
+    s.look("06-why-it-opened").await;
+
+    // A stranger stayed out, and the page says why.
+    for _ in 0..300 {
+        s.go("/arrivals?outcome=refused").await;
+        if s.client.find(Locator::Css(".rows a")).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    s.client.find(Locator::Css(".rows a")).await.unwrap().click().await.unwrap();
+    s.wait_for("未放行").await;
+    s.look("07-why-it-stayed-out").await;
+
+    // Now: the live picture moves, and opening by hand asks why.
+    s.go("/").await;
+    let drawn = "return document.getElementById('live').src";
+    let first = s.client.execute(drawn, vec![]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_ne!(s.client.execute(drawn, vec![]).await.unwrap(), first, "the live picture moves");
+    s.look("08-now").await;
+    s.fill(".open", &[("reason", "快递或送货"), ("note", "冰箱")]).await;
+    s.client.find(Locator::Css(".open .big")).await.unwrap().click().await.unwrap();
+    s.wait_for("抬杆").await;
+
+    // A visitor's pass.
+    s.go("/visitors/new").await;
+    s.look("09-new-pass").await;
+    s.fill("main form", &[("plate", "皖A6P42Z"), ("household", "2-301"), ("note", "外婆")]).await;
+    s.press("main form .primary", "通行证已生效").await;
+    s.look("10-pass").await;
+    let digits = s.client.find(Locator::Css(".code")).await.unwrap().text().await.unwrap();
+    assert!(digits.len() == 6 && digits.chars().all(|c| c.is_ascii_digit()), "{digits}");
+    s.go(&format!("/visitors?code={digits}")).await;
+    s.wait_for("皖A6P42Z").await;
+    s.go("/visitors").await;
+    s.look("11-visitors").await;
+
+    // Everything else is there, in both languages, and fits.
+    for (path, name, wanted) in [
+        ("/cars", "12-cars", "2-301"),
+        ("/households", "13-households", "李明"),
+        ("/households/2-301", "14-household", "李明"),
+        ("/cars/import", "15-import", "Excel"),
+        ("/numbers", "16-numbers", "最近 7 天"),
+        ("/settings", "17-settings", "保留期限"),
+        ("/settings/users", "18-users", "王阿姨"),
+        ("/settings/access", "19-access", "令牌"),
+        ("/settings/lane", "20-lane", "车道"),
+        ("/settings/audit", "21-audit", "手动开闸"),
+        ("/account", "22-account", "两步验证"),
+        ("/account/second", "23-second", "六位数字"),
+        ("/no/such/page", "24-error", "没有找到"),
+        ("/cars?lang=en", "25-english", "Register a car"),
+    ] {
+        s.go(path).await;
+        s.wait_for(wanted).await;
+        s.look(name).await;
+    }
+    let log = s.client.execute("return document.querySelectorAll('style, [style], [onclick]').length", vec![]).await;
+    assert_eq!(log.unwrap().as_f64(), Some(0.0), "nothing inline");
+
+    // Out, and nothing is left open.
+    s.client.find(Locator::Css(".me form button")).await.unwrap().click().await.unwrap();
+    s.wait_for("Sign in").await;
+    s.go("/cars").await;
+    s.wait_for("Sign in").await;
+    s.look("26-sign-in").await;
+    steward.client.close().await.unwrap();
+}

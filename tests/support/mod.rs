@@ -1,0 +1,66 @@
+//! A running gate for the tests that meet it over HTTP.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// `plategate run` with everything that it printed first.
+pub struct Gate {
+    pub child: Child,
+    pub address: SocketAddr,
+    /// The one-time code, if it printed one.
+    #[allow(dead_code)]
+    pub code: Option<String>,
+}
+
+impl Gate {
+    /// Starts it with these arguments; waits for its address.
+    pub fn start(arguments: &[&str]) -> Gate {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
+            .arg("run")
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let address = first.rsplit_once("http://").unwrap().1.parse().unwrap();
+        let second = lines.next().map(|l| l.unwrap()).unwrap_or_default();
+        let code = second.split_once("enter the code ").map(|(_, code)| code.to_owned());
+        // The rest is read, so that the gate never writes into a closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Gate { child, address, code }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lets a user in, if they are not in yet, and gives a token that acts for them. The gate must not run.
+#[allow(dead_code)]
+pub fn token(data: &Path, name: &str, role: &str) -> String {
+    let users = |arguments: &[&str], input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
+            .args(["users", "--data"])
+            .arg(data)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    };
+    users(&["add", name, "--role", role, "--password-stdin"], "correct horse battery\n");
+    let token = users(&["token", name, "--label", "test"], "").trim().to_owned();
+    assert!(token.starts_with("plategate_"), "{token}");
+    token
+}
