@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod eval;
 pub mod plates;
 pub mod read;
+mod recorder;
 pub mod run;
 
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@
 pub mod archive;
 mod codec;
 pub mod events;
+pub mod notes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
