@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tokio_modbus::server::{Service, rtu::Server as RtuServer, tcp as tcp_server};
 use tokio_modbus::{ExceptionCode, SlaveRequest};
-use tokio_serial::{SerialPort, SerialStream};
+use tokio_serial::SerialStream;
 
 use super::super::{Barrier, Outputs, Pulse, Rules};
 use super::*;
@@ -123,6 +123,8 @@ fn presses_and_inputs(served: Served, settings: config::Modbus) {
     arm.press().unwrap();
     arm.release().unwrap();
     assert_eq!(*served.relays.switched.lock(), [(2, false), (2, true), (2, false)]);
+    assert_eq!((board.read_coil(2), board.read_input(3)), (Ok(false), Ok(false)));
+    assert!(board.read_input(9).unwrap_err().to_string().contains("is the number right"));
     let refused = board.coil(9).press().unwrap_err();
     assert!(matches!(&refused, ArmError::Output(text) if text.contains("refuses coil 9")), "{refused:?}");
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::barrier::{By, Note, Noted};
+use crate::barrier::{By, Input, Inputs, Note, Noted};
 use crate::display::{Display, Greeting};
 use crate::gate::event::{Arrival, Event, Outcome, Rule};
 use crate::store::events::Events;
@@ -26,6 +26,8 @@ pub struct Recorder {
     pub events: Arc<Events>,
     /// The barrier's notes.
     pub notes: Arc<Notes>,
+    /// The loop before the arm: a driver who has just come is asked to wait.
+    pub inputs: Inputs,
     /// The sign, where there is one.
     pub display: Option<Display>,
     /// Beats while the store answers.
@@ -39,9 +41,14 @@ pub struct Recorder {
 impl Recorder {
     /// Writes until the lane has gone; gives what was kept.
     pub fn run(self) -> Vec<Event> {
-        let mut kept = Vec::new();
+        let (mut kept, mut somebody) = (Vec::new(), false);
         loop {
             self.heart.beat();
+            let now = self.inputs.level(Input::Presence).is_active();
+            if let (true, false, Some(display)) = (now, somebody, &self.display) {
+                display.greet(Greeting::Wait);
+            }
+            somebody = now;
             match self.arrivals.recv_timeout(LOOK_EVERY) {
                 Ok(arrival) => kept.extend(self.record(arrival).filter(|_| self.keep)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -56,8 +63,8 @@ impl Recorder {
 
     fn record(&self, arrival: Arrival) -> Option<Event> {
         // The driver first: the disk may take a moment.
-        if let Some(display) = &self.display {
-            display.greet(greeting(&arrival.event));
+        if let (Some(display), Some(greeting)) = (&self.display, greeting(&arrival.event)) {
+            display.greet(greeting);
         }
         let event = match self.events.append(arrival) {
             Ok(event) => event,
@@ -88,12 +95,17 @@ impl Recorder {
     }
 }
 
-/// What the driver is told. What is between a household and the stewards is nobody else's business.
-fn greeting(event: &Event) -> Greeting {
+/// What the driver is told; nothing where nobody waits for an answer. What is between a household and the stewards is nobody
+/// else's business.
+fn greeting(event: &Event) -> Option<Greeting> {
     match (event.outcome, event.rule) {
-        (Outcome::Opened, _) => Greeting::Welcome,
-        (Outcome::Failed, _) | (_, Rule::Stale) => Greeting::Wait,
-        (Outcome::Refused, Rule::Stranger | Rule::NearMiss | Rule::Unreadable) => Greeting::Unregistered,
-        (Outcome::Refused, _) => Greeting::AskSteward,
+        (Outcome::Seen, _) => None,
+        (Outcome::Opened, _) => Some(Greeting::Welcome),
+        (Outcome::Failed, _) | (_, Rule::Stale) => Some(Greeting::Wait),
+        (Outcome::Refused, Rule::Closed) => Some(Greeting::Closed),
+        (Outcome::Refused, Rule::Unpaid | Rule::Blocked | Rule::PassEarly | Rule::PassOver | Rule::PassUsed) => {
+            Some(Greeting::AskSteward)
+        }
+        (Outcome::Refused, _) => Some(Greeting::Unregistered),
     }
 }

@@ -152,6 +152,7 @@ impl Gate {
             noted: barrier.listen(),
             events: events.clone(),
             notes: notes.clone(),
+            inputs: barrier.inputs(),
             display: display::sign(&config.display).map(|sign| Display::start(sign, &config.display)),
             heart: heart.clone(),
             print: args.demo,

@@ -46,7 +46,8 @@ impl Greeting {
         }
     }
 
-    fn colour(self) -> Colour {
+    /// The colour of the text.
+    pub fn colour(self) -> Colour {
         match self {
             Greeting::Welcome => Colour::Green,
             Greeting::Wait => Colour::Yellow,
