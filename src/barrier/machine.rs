@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::contact::{At, Contact, Done, NotNow};
 use super::loops::{self, Loops};
-use super::states::{Answer, By, Command, Fault, Hold, Holding, Mode, Note, Order, Refusal, Rules, State};
+use super::states::{Answer, By, Command, Fault, Hold, Holding, Mode, Note, Order, Reason, Refusal, Rules, State};
 use super::wires::{Direction, Input, Level, Levels};
 
 /// While something is going on the machine is asked again after this time.
@@ -47,6 +47,8 @@ pub(super) struct Machine {
     reverse: bool,
     /// The push button was pressed, then, and not answered yet.
     button_asks: Option<At>,
+    /// The next press is its answer.
+    pressing_for_button: bool,
     press_failed: bool,
     /// Not before then is "open" pressed of the machine's own accord: an output that is gone is not asked without end.
     not_before: Option<At>,
@@ -77,6 +79,7 @@ impl Machine {
             closed_once: false,
             reverse: false,
             button_asks: None,
+            pressing_for_button: false,
             press_failed: false,
             not_before: None,
             did_not_open: false,
@@ -198,6 +201,7 @@ impl Machine {
                 let hold = self.hold.is_some() && self.rules.holding == Holding::Pressed;
                 self.open.was_pressed(now, done, hold);
                 self.press_failed = done != Done::Yes;
+                self.pressing_for_button = false;
                 self.not_before = (done == Done::No).then_some(now + RESTLESS);
                 if done != Done::No {
                     self.opening(now);
@@ -233,6 +237,18 @@ impl Machine {
                 || self.reverse
                 || self.button_asks.is_some());
         releases.chain(restless.then_some(now + RESTLESS)).min()
+    }
+
+    /// Why "open" is pressed of the machine's own accord, for the record; asked before the press.
+    pub(super) fn own_reason(&self) -> Reason {
+        let why = match self.hold {
+            _ if self.pressing_for_button => return Reason { by: By::Button, why: "the push button".into() },
+            Some(Hold::Fire) => "the fire alarm holds the gate open",
+            Some(Hold::Power) => "the power is about to fail",
+            Some(Hold::Mode) => "the gate is held open",
+            None => "a car came while the arm was going down",
+        };
+        Reason::itself(why)
     }
 
     /// Takes the notes since the last time.
@@ -343,7 +359,9 @@ impl Machine {
 
     /// A loop has changed while the arm may be going down.
     fn watch_closing(&mut self, now: At) {
-        if self.closing.is_some() && !loops::all_clear(&self.levels) {
+        // Also when an end switch says that the arm is down already: as long as "close" is pressed, it may move.
+        let moving = self.closing.is_some() || self.close.as_ref().is_some_and(Contact::is_down);
+        if moving && !loops::all_clear(&self.levels) {
             self.stop_closing(now);
             self.reverse = !self.stopped;
             self.notes.push(Note::ClosingStopped);
@@ -458,6 +476,7 @@ impl Machine {
         let late = self.button_asks.is_some_and(|at| now.saturating_sub(at) >= PATIENCE);
         if button && (may.is_ok() || may == Err(NotNow::JustPressed) || late) {
             self.button_asks = None;
+            self.pressing_for_button = may.is_ok();
             self.notes.push(Note::PushButton);
             self.granted = self.granted.saturating_add(u8::from(may == Err(NotNow::JustPressed)));
         }

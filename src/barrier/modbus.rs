@@ -29,6 +29,8 @@ const MOST_INPUTS: u16 = 2000;
 enum Ask {
     /// Switch a coil, and say what became of it.
     Write { coil: u16, on: bool, answer: Sender<Result<(), ArmError>> },
+    /// Read a coil or a discrete input once.
+    Read { request: Request<'static>, answer: Sender<Result<bool, ArmError>> },
     /// Read these discrete inputs from now on: where, and active when off?
     Watch { wires: Vec<(Input, u16, bool)>, tell: Inputs },
 }
@@ -72,10 +74,24 @@ impl ModbusBoard {
         let _ = self.asks.send(Ask::Watch { wires, tell });
     }
 
+    /// Is this coil on?
+    pub fn read_coil(&self, coil: u16) -> Result<bool, ArmError> {
+        self.ask(|answer| Ask::Read { request: Request::ReadCoils(coil, 1), answer })
+    }
+
+    /// Is this discrete input on?
+    pub fn read_input(&self, at: u16) -> Result<bool, ArmError> {
+        self.ask(|answer| Ask::Read { request: Request::ReadDiscreteInputs(at, 1), answer })
+    }
+
     fn write(&self, coil: u16, on: bool) -> Result<(), ArmError> {
+        self.ask(|answer| Ask::Write { coil, on, answer })
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(Sender<Result<T, ArmError>>) -> Ask) -> Result<T, ArmError> {
         let (answer, result) = bounded(1);
         let gone = || ArmError::Unavailable(format!("{}: the board's thread has ended", self.describe));
-        self.asks.send(Ask::Write { coil, on, answer }).map_err(|_| gone())?;
+        self.asks.send(ask(answer)).map_err(|_| gone())?;
         // The thread answers within one timeout, or two if it was just reading inputs.
         match result.recv_timeout(self.timeout * 2 + Duration::from_millis(100)) {
             Ok(result) => result,
@@ -166,6 +182,9 @@ impl Link {
                     // One who has given up waiting is not told.
                     let _ = answer.send(self.write(coil, on));
                 }
+                Ok(Ask::Read { request, answer }) => {
+                    let _ = answer.send(self.read_one(request));
+                }
                 Ok(Ask::Watch { wires, tell }) => self.watched = Watched::new(wires, tell),
                 Err(RecvTimeoutError::Timeout) => {
                     self.poll();
@@ -255,13 +274,30 @@ impl Link {
         Err(lost)
     }
 
+    /// Why nothing can be asked now, if it cannot.
+    fn absence(&self) -> Option<ArmError> {
+        let problem = self.problem.as_deref().unwrap_or("not connected yet");
+        self.context.is_none().then(|| {
+            ArmError::Output(format!("{}: {problem}: check the board's power and cable, and [modbus]", self.describe))
+        })
+    }
+
+    fn read_one(&mut self, request: Request<'static>) -> Result<bool, ArmError> {
+        if let Some(absence) = self.absence() {
+            return Err(absence);
+        }
+        let describe = self.describe.clone();
+        match self.call(request) {
+            Ok(Ok(Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits))) if !bits.is_empty() => Ok(bits[0]),
+            Ok(Ok(other)) => Err(ArmError::Output(format!("{describe}: it answered something else: {other:?}"))),
+            Ok(Err(refused)) => Err(ArmError::Output(format!("{describe}: it refuses: {refused}: is the number right?"))),
+            Err(lost) => Err(ArmError::Output(format!("{describe}: {lost}: check its power and cable, and [modbus]"))),
+        }
+    }
+
     fn write(&mut self, coil: u16, on: bool) -> Result<(), ArmError> {
-        if self.context.is_none() {
-            let problem = self.problem.as_deref().unwrap_or("not connected yet");
-            return Err(ArmError::Output(format!(
-                "{}: {problem}: check the board's power and cable, and [modbus]",
-                self.describe
-            )));
+        if let Some(absence) = self.absence() {
+            return Err(absence);
         }
         let describe = self.describe.clone();
         match self.call(Request::WriteSingleCoil(coil, on)) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tokio_modbus::server::{Service, rtu::Server as RtuServer, tcp as tcp_server};
 use tokio_modbus::{ExceptionCode, SlaveRequest};
-use tokio_serial::{SerialPort, SerialStream};
+use tokio_serial::SerialStream;
 
 use super::super::{Barrier, Outputs, Pulse, Rules};
 use super::*;
@@ -51,7 +51,7 @@ struct Served {
     relays: Arc<Relays>,
     runtime: Option<Runtime>,
     /// Our end of the pseudo-terminal must stay open.
-    _ours: Option<SerialStream>,
+    _ours: Option<std::fs::File>,
 }
 
 impl Drop for Served {
@@ -91,17 +91,18 @@ fn serve_tcp(at: SocketAddr) -> (Served, config::Modbus) {
 
 fn serve_rtu() -> (Served, config::Modbus) {
     let (relays, runtime) = (Arc::new(Relays::default()), runtime());
-    let (theirs, path, ours) = {
+    let (theirs, path, kept) = {
         let _entered = runtime.enter();
         let (theirs, mut ours) = SerialStream::pair().unwrap();
         // The pair opens its end for itself alone.
         ours.set_exclusive(false).unwrap();
-        (theirs, ours.name().unwrap(), ours)
+        let (path, kept) = super::super::pty::unlocked(&mut ours);
+        (theirs, path, kept)
     };
     let service = relays.clone();
     runtime.spawn(async move { RtuServer::new(theirs).serve_forever(service).await });
     let settings = config::Modbus { board: Board::Rtu(path), timeout_ms: 400, poll_ms: 10, ..Default::default() };
-    (Served { relays, runtime: Some(runtime), _ours: Some(ours) }, settings)
+    (Served { relays, runtime: Some(runtime), _ours: Some(kept) }, settings)
 }
 
 fn loopback() -> SocketAddr {
@@ -122,6 +123,8 @@ fn presses_and_inputs(served: Served, settings: config::Modbus) {
     arm.press().unwrap();
     arm.release().unwrap();
     assert_eq!(*served.relays.switched.lock(), [(2, false), (2, true), (2, false)]);
+    assert_eq!((board.read_coil(2), board.read_input(3)), (Ok(false), Ok(false)));
+    assert!(board.read_input(9).unwrap_err().to_string().contains("is the number right"));
     let refused = board.coil(9).press().unwrap_err();
     assert!(matches!(&refused, ArmError::Output(text) if text.contains("refuses coil 9")), "{refused:?}");
 

@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::contact::{At, Done};
 use super::machine::Machine;
-use super::states::{Answer, Command, Fault, Hold, Mode, Order, Reason, State};
+use super::states::{Answer, Command, Fault, Hold, Mode, Note, Order, Reason, State};
 use super::wires::{Direction, Input, Levels};
 use super::{ArmError, Outputs, Pulse, Rules};
 
@@ -59,12 +60,27 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// Something that happened at the barrier, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub note: Note,
+    /// Who asked for it, and why, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
 /// The machine and its outputs.
 pub(super) struct Works {
     pub(super) machine: Machine,
     outputs: Outputs,
     epoch: Instant,
     state: BarrierState,
+    notes: Vec<Noted>,
+    press_failed: bool,
 }
 
 impl Works {
@@ -76,7 +92,7 @@ impl Works {
             close: outputs.close.as_ref().map(|arm| arm.describe()),
             ..BarrierState::default()
         };
-        Works { machine: Machine::new(rules, Levels::wired(wired)), outputs, epoch: Instant::now(), state }
+        Works { machine: Machine::new(rules, Levels::wired(wired)), outputs, epoch: Instant::now(), state, notes: Vec::new(), press_failed: false }
     }
 
     /// The machine's time.
@@ -100,7 +116,7 @@ impl Works {
                     let _ = self.carry_out(order);
                 }
                 let (at, result) = self.carry_out(Order::Press(Command::Open));
-                self.state.last_reason = Some(reason);
+                self.note_press(&result, reason);
                 match result {
                     Ok(()) => Pulse::Pressed(at),
                     Err(error) => Pulse::Failed(error),
@@ -112,10 +128,10 @@ impl Works {
     /// Does everything that has to be done now.
     pub(super) fn work(&mut self) {
         while let Some(order) = self.machine.next(self.now()) {
-            let (_, _) = self.carry_out(order);
+            let why = self.machine.own_reason();
+            let (_, result) = self.carry_out(order);
             if order == Order::Press(Command::Open) {
-                let why = if self.machine.hold().is_some() { "the arm is held up" } else { "the button, or a car" };
-                self.state.last_reason = Some(Reason::itself(why));
+                self.note_press(&result, why);
             }
         }
     }
@@ -124,6 +140,31 @@ impl Works {
     pub(super) fn set_mode(&mut self, mode: Mode, reason: Reason) {
         self.state.mode_reason = Some(reason);
         self.machine.set_mode(self.now(), mode);
+    }
+
+    fn note_press(&mut self, result: &Result<(), ArmError>, reason: Reason) {
+        let note = if result.is_ok() { Note::Pressed } else { Note::PressFailed };
+        // An output that is gone is tried again and again while the arm is held up: once is enough to know.
+        if note == Note::Pressed || !self.press_failed {
+            self.notes.push(Noted { at: Timestamp::now(), note, reason: Some(reason.clone()) });
+        }
+        self.press_failed = result.is_err();
+        self.state.last_reason = Some(reason);
+    }
+
+    /// What happened since the last time.
+    pub(super) fn take_notes(&mut self) -> Vec<Noted> {
+        let mut notes = std::mem::take(&mut self.notes);
+        let of_mode = |note: &Note| match note {
+            Note::HoldBegan { hold: Hold::Mode } | Note::HoldEnded { hold: Hold::Mode } => self.state.mode_reason.clone(),
+            _ => None,
+        };
+        notes.extend(self.machine.take_notes().into_iter().map(|note| Noted {
+            at: Timestamp::now(),
+            note,
+            reason: of_mode(&note),
+        }));
+        notes
     }
 
     fn carry_out(&mut self, order: Order) -> (Instant, Result<(), ArmError>) {

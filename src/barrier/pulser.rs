@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
-use serde::Serialize;
 
-use super::output::{BarrierState, Works};
-use super::states::{Mode, Note, Reason, Rules};
+use super::output::{BarrierState, Noted, Works};
+use super::states::{Mode, Reason, Rules};
 use super::wires::{Direction, Input, Level, Levels};
 use super::{Arm, ArmError, Outputs, Pulse};
 use crate::config;
@@ -41,16 +39,6 @@ const WAITING_NOTES: usize = 256;
 pub struct Barrier {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Something that happened at the barrier, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Noted {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    #[serde(flatten)]
-    pub note: Note,
 }
 
 struct Shared {
@@ -219,13 +207,12 @@ impl Shared {
 
     fn publish(&self, works: &mut Works) {
         self.state.store(Arc::new(works.state()));
-        for note in works.machine.take_notes() {
-            if note.is_alert() {
-                tracing::warn!(?note, "the barrier");
+        for noted in works.take_notes() {
+            if noted.note.is_alert() {
+                tracing::warn!(note = ?noted.note, "the barrier");
             } else {
-                tracing::debug!(?note, "the barrier");
+                tracing::debug!(note = ?noted.note, "the barrier");
             }
-            let noted = Noted { at: Timestamp::now(), note };
             self.listeners
                 .lock()
                 .retain(|listener| !matches!(listener.try_send(noted.clone()), Err(TrySendError::Disconnected(_))));
@@ -255,7 +242,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Edge, SimulatedArm};
+    use super::super::{Edge, Note, SimulatedArm};
     use super::*;
 
     fn settings(pulse_ms: u64, min_gap_ms: u64) -> config::Barrier {
@@ -373,8 +360,11 @@ mod tests {
         inputs.set(Input::Passage, Level::Active);
         assert_eq!(inputs.level(Input::Passage), Level::NotWired);
         inputs.set(Input::Fire, Level::Active);
-        let noted = notes.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(noted.note, Note::HoldBegan { hold: super::super::Hold::Fire });
+        let next = || notes.recv_timeout(Duration::from_secs(5)).unwrap();
+        let pressed = next();
+        assert_eq!((pressed.note, pressed.reason), (Note::Pressed, Some(Reason::service())));
+        assert_eq!(next().note, Note::HoldBegan { hold: super::super::Hold::Fire });
+        assert_eq!(next().reason, Some(Reason::itself("the fire alarm holds the gate open")));
         let begun = Instant::now();
         while arm.presses() < 2 && begun.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(5));

@@ -135,12 +135,10 @@ mod tests {
         assert_eq!(frame(2, true), [0xA0, 0x02, 0x01, 0xA3]);
     }
 
-    /// The board's end of a pseudo-terminal, and the path of ours.
-    fn pair() -> (TTYPort, String, TTYPort) {
-        let (mut board, ours) = TTYPort::pair().unwrap();
+    fn board() -> (TTYPort, String, std::fs::File) {
+        let (mut board, path, kept) = super::super::pty::pair();
         board.set_timeout(Duration::from_secs(5)).unwrap();
-        let path = ours.name().unwrap();
-        (board, path, ours)
+        (board, path, kept)
     }
 
     fn received(board: &mut TTYPort) -> [u8; 4] {
@@ -151,9 +149,7 @@ mod tests {
 
     #[test]
     fn a_relay_is_let_go_first_pressed_and_let_go_when_dropped() {
-        let (mut board, path, mut ours) = pair();
-        // The pair opens its end for itself alone.
-        ours.set_exclusive(false).unwrap();
+        let (mut board, path, _kept) = board();
         let mut arm = RelayBoard::open(&path).unwrap().relay(1).unwrap();
         assert_eq!(received(&mut board), frame(1, false));
         arm.press().unwrap();
@@ -165,11 +161,10 @@ mod tests {
 
     #[test]
     fn a_board_that_was_unplugged_is_an_error_and_no_panic() {
-        let (board, path, mut ours) = pair();
-        ours.set_exclusive(false).unwrap();
+        let (board, path, kept) = board();
         let mut arm = RelayBoard::open(&path).unwrap().relay(1).unwrap();
         drop(board);
-        drop(ours);
+        drop(kept);
         let error = arm.press().unwrap_err();
         assert!(matches!(error, ArmError::Output(_) | ArmError::Unavailable(_)), "{error:?}");
         assert!(error.to_string().contains(&path), "{error}");

@@ -1,7 +1,9 @@
 //! Every state that the machine can reach, visited: breadth first over inputs, requests, modes, time steps, and whatever the
 //! outputs make of an order. An observer that knows nothing of the machine's insides judges every order.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::contact::{At, Done, Timing};
@@ -14,7 +16,7 @@ const TICK: Duration = Duration::from_secs(1);
 const PULSE: Duration = TICK;
 const GAP: Duration = Duration::from_secs(3);
 /// Where the arm has been for longer makes no difference under [`rules`].
-const MEMORY: Duration = Duration::from_secs(3);
+const MEMORY: Duration = Duration::from_secs(6);
 /// The most orders that may be given in one moment. A machine that gives more asks a dead output without end.
 const MOST_ORDERS: usize = 8;
 
@@ -25,7 +27,7 @@ fn rules() -> Rules {
         close: None,
         close_after: s(1.0),
         opens_within: s(2.0),
-        stays_open: s(3.0),
+        stays_open: s(4.0),
         held_too_long: s(2.0),
         holding: Holding::Pulses(s(4.0)),
         fire_opens: true,
@@ -139,13 +141,23 @@ impl Observer {
     }
 }
 
+/// 128 bits: among a million states, two that differ and look alike are not to be expected in the age of the universe.
+fn fingerprint(state: &(Machine, Observer)) -> [u64; 2] {
+    [0u8, 1].map(|salt| {
+        let mut hasher = DefaultHasher::new();
+        (salt, state).hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
 struct Search {
     rules: Rules,
     wired: Vec<(Input, Vec<Level>)>,
     modes: Vec<Mode>,
     presses: Vec<Done>,
     releases: Vec<Done>,
-    seen: HashSet<(Machine, Observer)>,
+    /// Fingerprints: whole states would take a gigabyte.
+    seen: HashSet<[u64; 2]>,
     queue: VecDeque<(Machine, Observer)>,
     closes: usize,
     opens: usize,
@@ -165,8 +177,7 @@ impl Search {
             observer.rest(now, &machine, &self.rules);
             machine.take_notes();
             let state = (machine.rebased(now, MEMORY), observer.rebased(now));
-            if !self.seen.contains(&state) {
-                self.seen.insert(state.clone());
+            if self.seen.insert(fingerprint(&state)) {
                 self.queue.push_back(state);
             }
             return;
@@ -245,7 +256,7 @@ fn visit(
         modes: modes.to_vec(),
         presses: presses.to_vec(),
         releases: releases.to_vec(),
-        seen: HashSet::from([start.clone()]),
+        seen: HashSet::from([fingerprint(&start)]),
         queue: VecDeque::from([start]),
         closes: 0,
         opens: 0,
@@ -260,7 +271,7 @@ fn visit(
 fn a_gate_without_any_wire() {
     let modes = [Mode::Normal, Mode::HeldOpen, Mode::Closed];
     let (states, opens, closes) = visit(rules(), &[], &modes, &FAILS, &STUCK);
-    println!("{states} states");
+    println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 500 && opens > 100 && closes == 0);
 }
 
@@ -269,7 +280,7 @@ fn a_gate_with_loops_that_may_close() {
     let rules = Rules { close: Some(rules().open), ..rules() };
     let wired: [(Input, &[Level]); 2] = [(Input::Presence, &ANY), (Input::Passage, &ANY)];
     let (states, opens, closes) = visit(rules, &wired, &[], &WORKS, &WORKS);
-    println!("{states} states");
+    println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes > 100);
 }
 
@@ -278,7 +289,7 @@ fn a_gate_with_one_loop_that_may_close_and_outputs_that_fail() {
     let rules = Rules { close: Some(rules().open), ..rules() };
     let wired: [(Input, &[Level]); 1] = [(Input::Passage, &ANY)];
     let (states, opens, closes) = visit(rules, &wired, &[], &FAILS, &STUCK);
-    println!("{states} states");
+    println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes > 100);
 }
 
@@ -287,7 +298,7 @@ fn a_gate_with_end_switches_and_a_light_barrier_that_may_close() {
     let rules = Rules { close: Some(rules().open), ..rules() };
     let wired: [(Input, &[Level]); 3] = [(Input::Passage, &ANY), (Input::ArmUp, &KNOWN), (Input::ArmDown, &KNOWN)];
     let (states, opens, closes) = visit(rules, &wired, &[], &WORKS, &WORKS);
-    println!("{states} states");
+    println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes > 100);
 }
 
@@ -295,15 +306,26 @@ fn a_gate_with_end_switches_and_a_light_barrier_that_may_close() {
 fn a_gate_that_fire_and_power_hold_open_with_pulses_and_outputs_that_fail() {
     let wired: [(Input, &[Level]); 3] = [(Input::Fire, &ANY), (Input::Button, &KNOWN), (Input::ArmUp, &KNOWN)];
     let (states, opens, closes) = visit(rules(), &wired, &[Mode::Normal, Mode::HeldOpen], &FAILS, &STUCK);
-    println!("{states} states");
+    println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes == 0);
 }
 
 #[test]
 fn a_gate_that_is_held_open_with_a_lasting_press_and_outputs_that_fail() {
     let rules = Rules { holding: Holding::Pressed, close: Some(rules().open), ..rules() };
+    let wired: [(Input, &[Level]); 1] = [(Input::Passage, &KNOWN)];
+    let (states, opens, closes) = visit(rules, &wired, &[Mode::Normal, Mode::HeldOpen], &FAILS, &STUCK);
+    println!("{states} states, {opens} presses of open, {closes} of close");
+    assert!(states > 10_000 && opens > 1000 && closes > 10);
+}
+
+/// Four million states.
+#[test]
+#[ignore = "takes minutes; run it after a change to the machine"]
+fn a_gate_with_everything_that_may_fail() {
+    let rules = Rules { holding: Holding::Pressed, close: Some(rules().open), stays_open: s(6.0), ..rules() };
     let wired: [(Input, &[Level]); 2] = [(Input::Fire, &KNOWN), (Input::Passage, &KNOWN)];
     let (states, opens, closes) = visit(rules, &wired, &[Mode::Normal, Mode::HeldOpen], &FAILS, &STUCK);
-    println!("{states} states");
-    assert!(states > 10_000 && opens > 1000 && closes > 0);
+    println!("{states} states, {opens} presses of open, {closes} of close");
+    assert!(states > 1_000_000 && opens > 100_000 && closes > 1000);
 }

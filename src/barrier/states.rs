@@ -130,6 +130,10 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum Note {
+    /// "Open" was pressed; the note's reason says who asked.
+    Pressed,
+    /// It should have been pressed, and the output failed.
+    PressFailed,
     /// The arm was asked to open and did not: somebody should look.
     DidNotOpen,
     /// The arm has been up for very long.
@@ -176,7 +180,12 @@ impl Note {
     pub fn is_alert(self) -> bool {
         !matches!(
             self,
-            Note::Passed { .. } | Note::HoldEnded { .. } | Note::PushButton | Note::WireMended { .. } | Note::Closing
+            Note::Pressed
+                | Note::Passed { .. }
+                | Note::HoldEnded { .. }
+                | Note::PushButton
+                | Note::WireMended { .. }
+                | Note::Closing
         )
     }
 }

@@ -9,6 +9,9 @@ use parking_lot::{Condvar, Mutex};
 use super::{CameraError, CameraState, Frame};
 use crate::picture::Picture;
 
+/// A supervisor that has not looked for so long hangs.
+const LOST_SUPERVISOR: Duration = Duration::from_secs(10);
+
 /// The mailbox; clones are handles to the same one.
 #[derive(Clone, Default)]
 pub(super) struct Mailbox {
@@ -32,6 +35,10 @@ struct Inner {
     /// What that grabber is doing, and since when.
     doing: Doing,
     since: Instant,
+    /// The supervisor looks again at this moment, at the latest.
+    tended_until: Instant,
+    /// The driver has swallowed one grabber after the other.
+    hopeless: bool,
     stopped: bool,
 }
 
@@ -45,6 +52,8 @@ impl Default for Inner {
             generation: 0,
             doing: Doing::Opening,
             since: Instant::now(),
+            tended_until: Instant::now(),
+            hopeless: false,
             stopped: false,
         }
     }
@@ -69,6 +78,7 @@ impl Mailbox {
         let mut inner = self.shared.inner.lock();
         inner.generation += 1;
         (inner.doing, inner.since) = (Doing::Opening, Instant::now());
+        inner.hopeless = false;
         inner.generation
     }
 
@@ -126,6 +136,7 @@ impl Mailbox {
     /// The supervisor's side: what the grabber does and for how long, after a change or `timeout`; none once stopped.
     pub(super) fn watch(&self, timeout: Duration) -> Option<(Doing, Duration)> {
         let mut inner = self.shared.inner.lock();
+        inner.tended_until = Instant::now() + timeout;
         if !inner.stopped {
             self.shared.changed.wait_for(&mut inner, timeout);
         }
@@ -136,6 +147,7 @@ impl Mailbox {
     pub(super) fn pause(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         let mut inner = self.shared.inner.lock();
+        inner.tended_until = deadline;
         while !inner.stopped && !self.shared.changed.wait_until(&mut inner, deadline).timed_out() {}
         !inner.stopped
     }
@@ -149,6 +161,18 @@ impl Mailbox {
             _ => (Timestamp::now(), 1),
         };
         inner.state = CameraState::Lost { reason: reason.to_owned(), since, attempts };
+    }
+
+    /// The driver does not give its threads back: only a new process helps.
+    pub(super) fn hopeless(&self) {
+        self.shared.inner.lock().hopeless = true;
+    }
+
+    /// Is the camera looked after? A camera that is away is, as long as it is opened again and again.
+    pub(super) fn is_tended(&self) -> bool {
+        let inner = self.shared.inner.lock();
+        let lately = inner.tended_until + LOST_SUPERVISOR > Instant::now();
+        inner.state == CameraState::Ended || (lately && !inner.hopeless)
     }
 
     pub(super) fn ended(&self) {

@@ -152,6 +152,11 @@ impl Watcher {
         self.mailbox.state()
     }
 
+    /// Is it looked after: do frames come, or is it opened again and again? `false` when only a new process helps.
+    pub fn is_tended(&self) -> bool {
+        self.mailbox.is_tended()
+    }
+
     /// Which camera it is, without its password.
     pub fn describe(&self) -> &str {
         &self.description

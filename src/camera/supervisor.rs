@@ -58,6 +58,7 @@ fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
                 pause = FIRST_PAUSE;
             }
         } else {
+            mailbox.hopeless();
             mailbox.lost("the camera's driver does not answer: unplug the camera or restart plategate");
         }
         if !mailbox.pause(pause) {

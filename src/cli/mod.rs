@@ -11,6 +11,7 @@ pub mod eval;
 pub mod ledger;
 pub mod plates;
 pub mod read;
+mod recorder;
 pub mod run;
 pub mod users;
 

@@ -10,21 +10,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
-
 use super::demo;
+use super::recorder::Recorder;
 use crate::barrier::{self, Barrier, Pulse, SimulatedArm};
-use crate::camera::{Camera, CameraState, Frame, Source, rendered};
+use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
 use crate::config::{Config, Output};
-use crate::gate::event::{Arrival, Event};
+use crate::display::{self, Display};
+use crate::gate::event::Event;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
 use crate::gate::viewfinder::Viewfinder;
 use crate::picture::Picture;
 use crate::register::Register;
 use crate::store::Store;
 use crate::store::events::Events;
+use crate::store::notes::Notes;
 use crate::telemetry::Telemetry;
 use crate::vision::{Reading, Vision};
+use crate::watchdog::{Heart, Part, Watchdog};
 use crate::web;
 use crate::web::settings::Switches;
 
@@ -101,6 +103,7 @@ struct Gate {
     recorder: std::thread::JoinHandle<Vec<Event>>,
     barrier: Arc<Barrier>,
     readers: barrier::Readers,
+    watchdog: Watchdog,
     page: Arc<web::Site>,
 }
 
@@ -109,11 +112,13 @@ impl Gate {
         let store = Arc::new(Store::open(&config.data.folder)?);
         let register = Arc::new(Register::open(store.clone())?);
         let events = Arc::new(Events::open(store.clone())?);
+        let notes = Arc::new(Notes::open(store.clone())?);
         if args.demo && register.snapshot().vehicles().is_empty() {
             crate::register::demo::load(&register)?;
         }
         let gone =
             events.prune(jiff::Timestamp::now(), config.data.keep_strangers_days, config.data.keep_events_days)?;
+        notes.prune(jiff::Timestamp::now(), config.data.keep_events_days)?;
         tracing::info!(cars = register.snapshot().vehicles().len(), forgotten = gone, "register open");
         let switches = Arc::new(Switches::open(store.clone())?);
         let vision = Vision::load(&config.vision)?;
@@ -143,23 +148,35 @@ impl Gate {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let lane = std::thread::Builder::new().name("lane".into()).spawn(move || lane.run(&stopped))?;
-        let (journal, print, keep) = (events.clone(), args.demo, args.once);
-        let recorder = std::thread::Builder::new()
-            .name("recorder".into())
-            .spawn(move || record(&arrivals, &journal, print, keep))?;
+        let heart = Heart::default();
+        let recorder = Recorder {
+            arrivals,
+            noted: barrier.listen(),
+            events: events.clone(),
+            notes: notes.clone(),
+            inputs: barrier.inputs(),
+            display: display::sign(&config.display).map(|sign| Display::start(sign, &config.display)),
+            heart: heart.clone(),
+            print: args.demo,
+            keep: args.once,
+        };
+        let recorder = std::thread::Builder::new().name("recorder".into()).spawn(move || recorder.run())?;
+        let watchdog = watch(config, &watcher, &telemetry, &barrier, heart)?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts {
             watcher,
             barrier: barrier_too,
             register,
             events,
+            notes,
             viewfinder,
             telemetry,
             store,
             switches,
             config,
         };
-        Ok(Gate { stop, lane, recorder, barrier, readers, page: Arc::new(web::Site::open(page)?) })
+        let page = Arc::new(web::Site::open(page)?);
+        Ok(Gate { stop, lane, recorder, barrier, readers, watchdog, page })
     }
 
     /// Until a signal comes, or the lane has nothing more to do.
@@ -180,10 +197,6 @@ impl Gate {
                 _ = tick.tick() => {
                     if self.lane.is_finished() {
                         return;
-                    }
-                    // systemd restarts a gate whose lane stands still.
-                    if self.page.gate.telemetry.lane_is_alive() {
-                        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
                     }
                 }
             }
@@ -206,32 +219,33 @@ impl Gate {
             tracing::error!("the recorder panicked");
             Vec::new()
         });
+        // Last: what hangs while it stops is started anew as well.
+        self.watchdog.stop();
         tracing::info!(ms = begun.elapsed().as_millis() as u64, "stopped");
         events
     }
 }
 
-/// Writes arrivals down until the lane has gone.
-fn record(arrivals: &Receiver<Arrival>, events: &Events, print: bool, keep: bool) -> Vec<Event> {
-    let mut kept = Vec::new();
-    for arrival in arrivals {
-        let event = match events.append(arrival) {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::error!(%error, "an arrival could not be put on record");
-                continue;
-            }
-        };
-        if print {
-            println!("{}", web::words::line(&event));
-        } else {
-            tracing::info!(id = event.id, outcome = ?event.outcome, rule = ?event.rule, "arrival");
-        }
-        if keep {
-            kept.push(event);
-        }
-    }
-    kept
+/// A store that has not answered for so long hangs.
+const STORE_HANGS_AFTER: Duration = Duration::from_secs(30);
+
+/// What must be alive for the watchdog to be fed. A camera that is away is no reason to start anew: it is opened again and
+/// again, and the page tells.
+fn watch(
+    config: &Config,
+    watcher: &Watcher,
+    telemetry: &Arc<Telemetry>,
+    barrier: &Arc<Barrier>,
+    store: Heart,
+) -> anyhow::Result<Watchdog> {
+    let (watcher, telemetry, barrier) = (watcher.clone(), telemetry.clone(), barrier.clone());
+    let parts: Vec<Part> = vec![
+        ("camera", Box::new(move || watcher.is_tended())),
+        ("lane", Box::new(move || telemetry.lane_is_alive())),
+        ("barrier", Box::new(move || barrier.is_alive())),
+        ("store", Box::new(move || store.beat_within(STORE_HANGS_AFTER))),
+    ];
+    Ok(Watchdog::start(&config.watchdog, parts)?)
 }
 
 impl Frames for Camera {

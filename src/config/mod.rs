@@ -6,6 +6,7 @@
 mod barrier;
 mod camera;
 mod data;
+mod display;
 mod gate;
 mod ledger;
 mod inputs;
@@ -15,7 +16,6 @@ mod vision;
 mod watchdog;
 mod web;
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,7 @@ use serde::Deserialize;
 pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
+pub use display::{Display, QuietHours, Sign};
 pub use gate::{Gate, Unpaid};
 pub use ledger::Ledger;
 pub use inputs::{Bias, Inputs, Wire};
@@ -57,6 +58,8 @@ pub struct Config {
     pub inputs: Inputs,
     /// The relay board on a network or a serial bus.
     pub modbus: Modbus,
+    /// The sign beside the barrier.
+    pub display: Display,
     /// What starts the box anew when the gate hangs.
     pub watchdog: Watchdog,
     /// The stewards' page.
@@ -134,6 +137,7 @@ impl Config {
         self.barrier.check()?;
         self.inputs.check()?;
         self.modbus.check()?;
+        self.display.check()?;
         self.web.check()
     }
 }
@@ -147,13 +151,13 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(key: &'static str, found: impl Display, expected: &'static str) -> Problem {
+    fn new(key: &'static str, found: impl std::fmt::Display, expected: &'static str) -> Problem {
         Problem { key, found: found.to_string(), expected }
     }
 }
 
 /// Is the value in this range? `expected` says the range in words, with its unit.
-fn within<T: PartialOrd + Display>(
+fn within<T: PartialOrd + std::fmt::Display>(
     key: &'static str,
     found: T,
     range: RangeInclusive<T>,

@@ -10,6 +10,7 @@ pub mod archive;
 mod codec;
 pub mod events;
 pub mod index;
+pub mod notes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::gate::viewfinder::Viewfinder;
 use crate::register::Register;
 use crate::store::events::Events;
+use crate::store::notes::Notes;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -31,6 +32,8 @@ pub struct Parts {
     pub register: Arc<Register>,
     /// The journal.
     pub events: Arc<Events>,
+    /// The barrier's notes.
+    pub notes: Arc<Notes>,
     /// What the lane sees.
     pub viewfinder: Arc<Viewfinder>,
     /// Counters.
