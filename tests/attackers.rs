@@ -29,12 +29,7 @@ const PASSWORD: &str = "correct horse battery";
 
 impl Attacker {
     fn at(gate: &Gate) -> Attacker {
-        Attacker {
-            base: format!("http://{}", gate.address),
-            cookie: String::new(),
-            csrf: String::new(),
-            token: None,
-        }
+        Attacker { base: format!("http://{}", gate.address), cookie: String::new(), csrf: String::new(), token: None }
     }
 
     fn signed_in(gate: &Gate, name: &str) -> Attacker {
@@ -65,7 +60,8 @@ impl Attacker {
             request = request.header(*name, *value);
         }
         let mut answer = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
-        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let (location, policy) = (header("location"), header("content-security-policy"));
         let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
         let cookie = cookies.filter(|c| c.starts_with("plategate=")).last().map(str::to_owned);
@@ -85,7 +81,8 @@ impl Attacker {
 
     fn form_from(&self, path: &str, fields: &[(&str, &str)], origin: &str, csrf: &str) -> Answer {
         let encode = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
-        let fields = fields.iter().chain([&("csrf", csrf)]);
+        let token = [("csrf", csrf)];
+        let fields = fields.iter().chain(&token);
         let body: Vec<String> = fields.map(|(k, v)| format!("{k}={}", encode(v))).collect();
         let kind = ("Content-Type", "application/x-www-form-urlencoded");
         self.send("POST", path, &[kind, ("Origin", origin)], body.join("&").as_bytes())
@@ -113,7 +110,9 @@ fn routes() -> BTreeSet<(String, bool)> {
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 for part in text.split(".route(").skip(1) {
-                    let Some(route) = part.trim_start().strip_prefix('"').and_then(|p| p.split('"').next()) else { continue };
+                    let Some(route) = part.trim_start().strip_prefix('"').and_then(|p| p.split('"').next()) else {
+                        continue;
+                    };
                     let call = &part[..part.find("\n        .").unwrap_or(part.len()).min(400)];
                     let filled = route
                         .replace("{id}", "1")
@@ -210,7 +209,10 @@ fn no_role_does_what_is_another_s_and_no_foreign_page_does_anything() {
                 let status = one.form_from(path, &[], origin, csrf).status;
                 // A form with a file is none without its parts: it is refused before its token could be looked at.
                 assert!([403, 400, 415, 422].contains(&status), "{path} from {origin} with {csrf:?}: {status}");
-                assert!(status == 403 || path.contains("import") || path.contains("receipt") || path.starts_with("/book"), "{path}: {status}");
+                assert!(
+                    status == 403 || path.contains("import") || path.contains("receipt") || path.starts_with("/book"),
+                    "{path}: {status}"
+                );
             }
         }
     }
@@ -240,7 +242,14 @@ fn script_in_a_text_field_stays_text_and_addresses_lead_nowhere_else() {
     let (gate, _) = gate(folder.path());
     let steward = Attacker::signed_in(&gate, "steward");
     let evil = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>";
-    let car = [("plate", "苏F12345"), ("building", "1"), ("unit", "101"), ("name", evil), ("phone", "<b>1</b>"), ("note", evil)];
+    let car = [
+        ("plate", "苏F12345"),
+        ("building", "1"),
+        ("unit", "101"),
+        ("name", evil),
+        ("phone", "<b>1</b>"),
+        ("note", evil),
+    ];
     assert_eq!(steward.form("/cars/new", &car).status, 422, "a name of that length is refused");
     let short = "\"><script>x</script>'<img src=x>";
     let car: Vec<_> = car.iter().map(|(k, v)| (*k, if *k == "name" { short } else { *v })).collect();
@@ -251,13 +260,24 @@ fn script_in_a_text_field_stays_text_and_addresses_lead_nowhere_else() {
     let encoded: String = evil.bytes().map(|b| format!("%{b:02X}")).collect();
     let auditor = Attacker::signed_in(&gate, "auditor");
     for path in [
-        "/", "/cars", "/cars/%E8%8B%8FF12345", "/households", "/households/1-101", "/visitors", "/visitors/1", "/arrivals",
-        "/arrivals/1", "/settings/audit", "/numbers",
+        "/",
+        "/cars",
+        "/cars/%E8%8B%8FF12345",
+        "/households",
+        "/households/1-101",
+        "/visitors",
+        "/visitors/1",
+        "/arrivals",
+        "/arrivals/1",
+        "/settings/audit",
+        "/numbers",
     ]
     .map(str::to_owned)
     .into_iter()
-    .chain(["/cars?q=", "/cars/new?plate=", "/arrivals?plate=", "/visitors?code=", "/visitors/new?note="].map(|p| p.to_owned() + &encoded))
-    {
+    .chain(
+        ["/cars?q=", "/cars/new?plate=", "/arrivals?plate=", "/visitors?code=", "/visitors/new?note="]
+            .map(|p| p.to_owned() + &encoded),
+    ) {
         for one in [&steward, &auditor] {
             let answer = one.get(&path);
             assert!([200, 403].contains(&answer.status), "{path}: {}", answer.status);

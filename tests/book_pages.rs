@@ -88,7 +88,8 @@ impl Person<'_> {
     }
 
     fn taken(&mut self, mut answer: ureq::http::Response<ureq::Body>) -> Answer {
-        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let (location, kind, cookie) = (header("location"), header("content-type"), header("set-cookie"));
         if let Some(session) = cookie.split(';').next().filter(|c| c.starts_with("plategate=")) {
             self.cookie = session.to_owned();
@@ -195,7 +196,10 @@ fn money_comes_in_goes_out_and_everybody_sees_what_is_theirs_to_see() {
     assert!(zhao.get("/book").text().contains("收到了吗"));
     assert_eq!(wang.send("/book/cash/5/confirm", &[]).status, 422);
     let cash = zhao.done("/book/cash/5/confirm", &[]);
-    assert!(cash.contains("已确认收到") && cash.contains("<td class=\"number\" data-label=\"金额（元）\">60</td>"), "{cash}");
+    assert!(
+        cash.contains("已确认收到") && cash.contains("<td class=\"number\" data-label=\"金额（元）\">60</td>"),
+        "{cash}"
+    );
     assert!(zhao.done("/book/cash/count", &[("held", "cash:王芳"), ("amount", "9")]).contains("盘点差额 -1 元"));
 
     // A mistake put right: her own by the steward, others' by the treasurer only.

@@ -42,7 +42,8 @@ impl Driver {
         let capabilities = options.as_object().unwrap().clone();
         let url = format!("http://127.0.0.1:{}", self.port);
         for _ in 0..100 {
-            if let Ok(client) = ClientBuilder::rustls().unwrap().capabilities(capabilities.clone()).connect(&url).await {
+            if let Ok(client) = ClientBuilder::rustls().unwrap().capabilities(capabilities.clone()).connect(&url).await
+            {
                 return client;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -290,7 +290,9 @@ impl Link {
         match self.call(request) {
             Ok(Ok(Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits))) if !bits.is_empty() => Ok(bits[0]),
             Ok(Ok(other)) => Err(ArmError::Output(format!("{describe}: it answered something else: {other:?}"))),
-            Ok(Err(refused)) => Err(ArmError::Output(format!("{describe}: it refuses: {refused}: is the number right?"))),
+            Ok(Err(refused)) => {
+                Err(ArmError::Output(format!("{describe}: it refuses: {refused}: is the number right?")))
+            }
             Err(lost) => Err(ArmError::Output(format!("{describe}: {lost}: check its power and cable, and [modbus]"))),
         }
     }

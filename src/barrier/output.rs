@@ -92,7 +92,14 @@ impl Works {
             close: outputs.close.as_ref().map(|arm| arm.describe()),
             ..BarrierState::default()
         };
-        Works { machine: Machine::new(rules, Levels::wired(wired)), outputs, epoch: Instant::now(), state, notes: Vec::new(), press_failed: false }
+        Works {
+            machine: Machine::new(rules, Levels::wired(wired)),
+            outputs,
+            epoch: Instant::now(),
+            state,
+            notes: Vec::new(),
+            press_failed: false,
+        }
     }
 
     /// The machine's time.
@@ -156,7 +163,9 @@ impl Works {
     pub(super) fn take_notes(&mut self) -> Vec<Noted> {
         let mut notes = std::mem::take(&mut self.notes);
         let of_mode = |note: &Note| match note {
-            Note::HoldBegan { hold: Hold::Mode } | Note::HoldEnded { hold: Hold::Mode } => self.state.mode_reason.clone(),
+            Note::HoldBegan { hold: Hold::Mode } | Note::HoldEnded { hold: Hold::Mode } => {
+                self.state.mode_reason.clone()
+            }
             _ => None,
         };
         notes.extend(self.machine.take_notes().into_iter().map(|note| Noted {

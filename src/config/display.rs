@@ -87,11 +87,7 @@ pub struct QuietHours {
 impl QuietHours {
     /// Is this time of the day one of them?
     pub fn contains(&self, time: Time) -> bool {
-        if self.from <= self.to {
-            self.from <= time && time < self.to
-        } else {
-            time >= self.from || time < self.to
-        }
+        if self.from <= self.to { self.from <= time && time < self.to } else { time >= self.from || time < self.to }
     }
 }
 
@@ -129,11 +125,15 @@ mod tests {
     #[test]
     fn hours_go_over_midnight() {
         let night: QuietHours = "21:30 - 07:00".parse().unwrap();
-        for (h, m, quiet) in [(21, 29, false), (21, 30, true), (0, 0, true), (6, 59, true), (7, 0, false), (12, 0, false)] {
+        for (h, m, quiet) in
+            [(21, 29, false), (21, 30, true), (0, 0, true), (6, 59, true), (7, 0, false), (12, 0, false)]
+        {
             assert_eq!(night.contains(time(h, m, 0, 0)), quiet, "{h}:{m}");
         }
         let noon: QuietHours = "12:00-14:00".parse().unwrap();
-        assert!(noon.contains(time(13, 59, 59, 0)) && !noon.contains(time(14, 0, 0, 0)) && !noon.contains(time(1, 0, 0, 0)));
+        assert!(
+            noon.contains(time(13, 59, 59, 0)) && !noon.contains(time(14, 0, 0, 0)) && !noon.contains(time(1, 0, 0, 0))
+        );
         for text in ["-", "21:00", "21:00-21:00", "25:00-07:00", "21-7", "21:00-07:00-08:00"] {
             assert!(text.parse::<QuietHours>().is_err(), "{text}");
         }

@@ -38,7 +38,7 @@ impl Default for Vision {
             precision: Precision::Auto,
             threads: 1,
             lane: None,
-            search_px: 512,
+            search_px: 448,
             narrowest_plate_px: 40.0,
         }
     }

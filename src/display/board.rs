@@ -175,12 +175,9 @@ mod tests {
         let lines = ["欢迎回家", "请慢行"];
         let message = Message { lines: &lines, colour: Colour::Green, voice: Some("欢迎回家") };
         sign.show(&message).unwrap();
-        let wanted: Vec<u8> = [
-            show_line(0, "欢迎回家", Colour::Green, 8),
-            show_line(1, "请慢行", Colour::Green, 8),
-            speak("欢迎回家"),
-        ]
-        .concat();
+        let wanted: Vec<u8> =
+            [show_line(0, "欢迎回家", Colour::Green, 8), show_line(1, "请慢行", Colour::Green, 8), speak("欢迎回家")]
+                .concat();
         let mut got = vec![0; wanted.len()];
         board.read_exact(&mut got).unwrap();
         assert_eq!(hex(&got), hex(&wanted));

@@ -6,9 +6,9 @@ use jiff::civil::{Date, date};
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 
+use super::board::{Board, Compound};
 use super::entry::{Campaign, Draft, Exemption, Sealed, Tariff, Vote, What, Who};
 use super::verify::{self, Record, Seal};
-use super::board::{Board, Compound};
 use super::{Account, Book, Dues, Fen, Period, Purpose, Refusal, Standing, Statement, rules};
 use crate::plate::Plate;
 

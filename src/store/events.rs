@@ -159,7 +159,8 @@ impl Events {
         let mut gone = 0;
         for day in self.index.days()?.into_iter().filter(|day| *day <= newest) {
             let ended = |by: Timestamp| day < by.to_zoned(TimeZone::system()).date();
-            if self.index.tally(day)?.is_some_and(|t| t.strangers_gone) && day > all.to_zoned(TimeZone::system()).date() {
+            if self.index.tally(day)?.is_some_and(|t| t.strangers_gone) && day > all.to_zoned(TimeZone::system()).date()
+            {
                 continue;
             }
             for number in self.index.of_day(day, u64::MAX) {
@@ -288,9 +289,7 @@ pub(crate) mod tests {
             events.store.tree("event_index").unwrap().inner.clear().unwrap();
         }
         let events = open();
-        let ids = |query: &Query, count| {
-            events.find(query, count).unwrap().iter().map(|e| e.id).collect::<Vec<_>>()
-        };
+        let ids = |query: &Query, count| events.find(query, count).unwrap().iter().map(|e| e.id).collect::<Vec<_>>();
         let plate = |text: &str| Query { plate: Some(text.into()), ..Query::default() };
         assert_eq!(ids(&Query { day: Some(day(noon)), ..Query::default() }, 3), [10, 9, 8]);
         assert_eq!(ids(&Query { day: Some(day(noon)), before: Some(3), ..Query::default() }, 9), [2, 1]);

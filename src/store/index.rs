@@ -179,10 +179,8 @@ fn keys(event: &Event) -> Vec<Vec<u8>> {
     let text = event.plate.map_or_else(|| event.text.clone(), |p| p.to_string());
     let reversed: String = text.chars().rev().collect();
     let without_province: String = text.chars().skip(1).collect();
-    let mut keys = vec![
-        key(b'd', &day_number(day_of(event)).to_be_bytes()),
-        key(b'o', &[outcome_number(event.outcome)]),
-    ];
+    let mut keys =
+        vec![key(b'd', &day_number(day_of(event)).to_be_bytes()), key(b'o', &[outcome_number(event.outcome)])];
     if !text.is_empty() {
         for (kind, text) in [(b'p', &text), (b'q', &without_province), (b'r', &reversed)] {
             keys.push(key(kind, &[text.as_bytes(), &[0]].concat()));

@@ -126,12 +126,8 @@ async fn second(
         }
         Err(error @ AccountError::Second) => {
             let wrong = Some(v.say(error.zh(), &error.to_string()).to_owned());
-            let mut response = page(&SecondPage {
-                v: &v,
-                qr: square(&enrolment.url()),
-                secret: enrolment.secret(),
-                wrong,
-            })?;
+            let mut response =
+                page(&SecondPage { v: &v, qr: square(&enrolment.url()), secret: enrolment.secret(), wrong })?;
             *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)
         }

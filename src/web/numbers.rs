@@ -68,15 +68,15 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(period): Q
     let plots = [("按小时的来车", hours), ("按日的来车", by_day), ("从拍到到抬杆（毫秒）", latency)];
     let plots = plots.into_iter().map(|(title, rows)| Ok(Plot { title: v.t(title), svg: bars(&rows)?, rows }));
     let named = |map: &std::collections::BTreeMap<String, u32>, word: &dyn Fn(&str) -> Option<String>| {
-        let mut rows: Vec<(String, u32)> = map.iter().map(|(k, n)| (word(k).unwrap_or_else(|| k.clone()), *n)).collect();
+        let mut rows: Vec<(String, u32)> =
+            map.iter().map(|(k, n)| (word(k).unwrap_or_else(|| k.clone()), *n)).collect();
         rows.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         rows
     };
     let value = |k: &str| serde_json::Value::String(k.to_owned());
     let outcome = |k: &str| serde_json::from_value(value(k)).ok().map(|o| v.t(words::outcome_words(o).0));
-    let rule = |k: &str| {
-        serde_json::from_value(value(k)).ok().map(|r| v.say(words::rule_zh(r), words::rule(r)).to_owned())
-    };
+    let rule =
+        |k: &str| serde_json::from_value(value(k)).ok().map(|r| v.say(words::rule_zh(r), words::rule(r)).to_owned());
     let share = |i: usize| match sum.arrivals[i] {
         0 => v.t("没有来车"),
         n => format!("{:.1}% ({}/{n})", f64::from(sum.read[i]) * 100.0 / f64::from(n), sum.read[i]),

@@ -191,11 +191,13 @@ const LONGEST_DAYS: i64 = 92;
 
 /// Gives the pass, with a line of the audit log. `Err` says in both languages what cannot be.
 pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusal> {
-    let plate: Plate =
-        wanted.plate.parse().map_err(|e| Refusal::bad(plate_error_zh(&e), e.to_string()))?;
+    let plate: Plate = wanted.plate.parse().map_err(|e| Refusal::bad(plate_error_zh(&e), e.to_string()))?;
     let household = wanted.household.trim().chars().map(crate::text::narrow).collect::<String>();
     if !site.gate.register.households()?.iter().any(|h| h.key() == household) {
-        return Err(Refusal::bad("没有这一户，应如 2-301", "household: one of the compound is expected, such as 2-301"));
+        return Err(Refusal::bad(
+            "没有这一户，应如 2-301",
+            "household: one of the compound is expected, such as 2-301",
+        ));
     }
     let now = Timestamp::now();
     let from = moment(&wanted.from)?.unwrap_or(now);
@@ -208,9 +210,12 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
     }
     let entries = match wanted.entries.trim() {
         "" => None,
-        text => Some(text.parse().ok().filter(|n| (1..=999).contains(n)).ok_or_else(|| {
-            Refusal::bad("次数应为 1 到 999，或留空", "entries: 1 to 999, or nothing")
-        })?),
+        text => Some(
+            text.parse()
+                .ok()
+                .filter(|n| (1..=999).contains(n))
+                .ok_or_else(|| Refusal::bad("次数应为 1 到 999，或留空", "entries: 1 to 999, or nothing"))?,
+        ),
     };
     let note: String = wanted.note.trim().chars().take(100).collect();
     let given_by = v.name().to_owned();
@@ -244,7 +249,9 @@ fn moment(text: &str) -> Result<Option<Timestamp>, Refusal> {
     }
     let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok().map(|z| z.timestamp());
     let moment = text.parse::<Timestamp>().ok().or_else(local);
-    moment.map(Some).ok_or_else(|| Refusal::bad("时间应如 2026-11-25T18:00", "a time such as 2026-11-25T18:00 is expected"))
+    moment
+        .map(Some)
+        .ok_or_else(|| Refusal::bad("时间应如 2026-11-25T18:00", "a time such as 2026-11-25T18:00 is expected"))
 }
 
 #[derive(Template)]
@@ -302,12 +309,7 @@ struct PassPage<'a> {
     message: String,
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    v: Signed<Reader>,
-    Path(id): Path<u64>,
-    headers: HeaderMap,
-) -> Answer {
+async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
     let pass = site.gate.register.passes()?.into_iter().find(|p| p.id == id).ok_or(Refusal::NotFound)?;
     let digits = site.digits.of(id)?.unwrap_or_default();
     let host = headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("plategate.local");

@@ -21,7 +21,11 @@ pub(super) fn disk(folder: &Path) -> Check {
     let told = format!("{} MB free in {}", free >> 20, folder.display());
     let advice = "make room, or keep pictures for fewer days (data.keep_strangers_days, data.keep_events_days)";
     if space.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
-        return Check::fault("disk", format!("{} can only be read", folder.display()), "a worn memory card does that: replace it");
+        return Check::fault(
+            "disk",
+            format!("{} can only be read", folder.display()),
+            "a worn memory card does that: replace it",
+        );
     }
     match free {
         0..NO_SPACE => Check::fault("disk", told, advice),
@@ -38,7 +42,9 @@ pub(super) fn clock() -> Check {
     }
     match is_synchronised() {
         Some(true) => Check::ok("clock", format!("{told}, synchronised")),
-        Some(false) => Check::warning("clock", format!("{told}, not synchronised"), "is there a network? `timedatectl` tells"),
+        Some(false) => {
+            Check::warning("clock", format!("{told}, not synchronised"), "is there a network? `timedatectl` tells")
+        }
         None => Check::warning(
             "clock",
             format!("{told}; not known to be synchronised"),
@@ -81,7 +87,8 @@ pub(super) fn temperature() -> Check {
 /// The hottest thermal zone: its kind and degrees Celsius.
 fn hottest(folder: &Path) -> Option<(String, f64)> {
     let zones = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    let is_zone = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("thermal_zone"));
+    let is_zone =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("thermal_zone"));
     let read = |path: PathBuf| {
         // Thousandths of a degree. Some drivers tell nonsense while they sleep.
         let degrees = std::fs::read_to_string(path.join("temp")).ok()?.trim().parse::<f64>().ok()? / 1000.0;
@@ -100,7 +107,12 @@ mod tests {
     fn the_hottest_zone_counts_and_nonsense_does_not() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(hottest(folder.path()), None);
-        for (zone, temp, kind) in [("thermal_zone0", "45200\n", "cpu"), ("thermal_zone1", "81000", "gpu"), ("thermal_zone2", "-274000", "x"), ("cooling0", "99000", "fan")] {
+        for (zone, temp, kind) in [
+            ("thermal_zone0", "45200\n", "cpu"),
+            ("thermal_zone1", "81000", "gpu"),
+            ("thermal_zone2", "-274000", "x"),
+            ("cooling0", "99000", "fan"),
+        ] {
             let zone = folder.path().join(zone);
             std::fs::create_dir(&zone).unwrap();
             std::fs::write(zone.join("temp"), temp).unwrap();

@@ -171,9 +171,11 @@ fn book(config: &Config) -> Check {
     let book = ledger.book();
     match ledger.fault().cloned().map_or_else(|| ledger.receipts().check(&book), Err) {
         Ok(receipts) => Check::ok("book", format!("whole: {} entries, {receipts} receipts", book.entries().len())),
-        Err(fault) => {
-            Check::fault("book", fault.to_string(), "keep the data folder, and restore the newest backup whose book is whole")
-        }
+        Err(fault) => Check::fault(
+            "book",
+            fault.to_string(),
+            "keep the data folder, and restore the newest backup whose book is whole",
+        ),
     }
 }
 

@@ -60,7 +60,9 @@ fn camera(metrics: &str) -> Check {
         (Some(1.0), Some(age)) if age < OLD.as_secs_f64() => {
             Check::ok("camera", format!("live in the running plategate, the newest frame {:.0} ms old", age * 1e3))
         }
-        (_, Some(age)) => Check::fault("camera", format!("the running plategate's newest frame is {age:.0} s old"), advice),
+        (_, Some(age)) => {
+            Check::fault("camera", format!("the running plategate's newest frame is {age:.0} s old"), advice)
+        }
         (_, None) => Check::fault("camera", "the running plategate has had no frame yet", advice),
     }
 }

@@ -24,15 +24,17 @@ pub(super) fn outputs(config: &Config) -> Vec<Check> {
             [Some(open), close].into_iter().flatten().collect()
         }
         Output::Modbus => {
-            let mut checks = vec![board(config, "open", |board| board.read_coil(settings.coil).map(|on| {
-                format!("coil {}: {}", settings.coil, if on { "pressed" } else { "released" })
-            }))];
+            let mut checks = vec![board(config, "open", |board| {
+                board
+                    .read_coil(settings.coil)
+                    .map(|on| format!("coil {}: {}", settings.coil, if on { "pressed" } else { "released" }))
+            })];
             if let Some(Line::Offset(coil)) = close
                 && let Ok(coil) = u16::try_from(*coil)
             {
-                checks.push(board(config, "close", |board| board.read_coil(coil).map(|on| {
-                    format!("coil {coil}: {}", if on { "pressed" } else { "released" })
-                })));
+                checks.push(board(config, "close", |board| {
+                    board.read_coil(coil).map(|on| format!("coil {coil}: {}", if on { "pressed" } else { "released" }))
+                }));
             }
             checks
         }

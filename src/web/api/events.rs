@@ -41,11 +41,7 @@ pub(super) struct Window {
     (status = 403, description = "Not in this role", body = Problem),
     (status = 422, description = "Not a day or an outcome", body = Problem),
 ))]
-pub(super) async fn list(
-    State(site): State<Arc<Site>>,
-    _: Signed<Reader>,
-    Query(window): Query<Window>,
-) -> Answer {
+pub(super) async fn list(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(window): Query<Window>) -> Answer {
     let Window { day, plate, outcome, before, count } = window;
     let query = Find { day, plate, outcome, before }.parse()?;
     let events = site.gate.events.find(&query, count.unwrap_or(20).clamp(1, 200))?;

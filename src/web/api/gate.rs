@@ -100,11 +100,7 @@ pub(super) struct Lines {
     (status = 401, description = "No token", body = Problem),
     (status = 403, description = "Neither auditor, treasurer nor maintainer", body = Problem),
 ))]
-pub(super) async fn audit(
-    State(site): State<Arc<Site>>,
-    _: Signed<Inspector>,
-    Query(lines): Query<Lines>,
-) -> Answer {
+pub(super) async fn audit(State(site): State<Arc<Site>>, _: Signed<Inspector>, Query(lines): Query<Lines>) -> Answer {
     let lines = site.accounts.audit.newest(lines.count.unwrap_or(100).clamp(1, 1000), lines.before)?;
     Ok(Json(lines).into_response())
 }

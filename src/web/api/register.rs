@@ -27,10 +27,16 @@ use crate::web::visitors::{self, Wanted};
     (status = 403, description = "Not in this role", body = Problem),
 ))]
 pub(super) async fn households(State(site): State<Arc<Site>>, _: Signed<Reader>) -> Answer {
-    let list: Vec<_> = site.gate.register.households()?.into_iter().map(|h| {
-        let key = h.key();
-        json!({"key": key, "building": h.building, "unit": h.unit, "name": h.name, "phone": h.phone})
-    }).collect();
+    let list: Vec<_> = site
+        .gate
+        .register
+        .households()?
+        .into_iter()
+        .map(|h| {
+            let key = h.key();
+            json!({"key": key, "building": h.building, "unit": h.unit, "name": h.name, "phone": h.phone})
+        })
+        .collect();
     Ok(Json(list).into_response())
 }
 

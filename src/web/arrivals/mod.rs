@@ -51,7 +51,8 @@ pub struct Find {
 impl Find {
     /// The query, or what is wrong with it.
     pub(super) fn parse(&self) -> Result<index::Query, Refusal> {
-        let given = |value: &Option<String>| value.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+        let given =
+            |value: &Option<String>| value.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
         let day = given(&self.day).map(|text| text.parse::<Date>()).transpose();
         let day = day.map_err(|_| Refusal::bad("日期应如 2026-11-25", "day: a day such as 2026-11-25 is expected"))?;
         let outcome = given(&self.outcome).map(|text| outcome_of(&text).ok_or(text)).transpose().map_err(|_| {
@@ -92,9 +93,8 @@ async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(find): Que
     let query = serde_html_form::to_string(pairs).unwrap_or_default();
     let older = (events.len() > SHOWN).then(|| format!("/arrivals?{query}&before={}", events[SHOWN - 1].id));
     let rows = events.iter().take(SHOWN).map(|e| Row::new(e, &v)).collect();
-    let outcomes = ["opened", "refused", "failed", "seen"].map(|o| {
-        (o, outcome_of(o).map(|o| v.t(words::outcome_words(o).0)).unwrap_or_default())
-    });
+    let outcomes = ["opened", "refused", "failed", "seen"]
+        .map(|o| (o, outcome_of(o).map(|o| v.t(words::outcome_words(o).0)).unwrap_or_default()));
     let any = site.gate.events.has_any();
     page(&ArrivalsPage { v: &v, find: &find, rows, outcomes: outcomes.into(), older, query, any })
 }

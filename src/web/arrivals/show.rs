@@ -102,9 +102,13 @@ fn facts(event: &Event, v: &Visit) -> Vec<(String, String)> {
     };
     facts.extend(heading.map(|h| (v.t("方向"), v.t(h))));
     let l = &event.liveness;
-    for (name, finding) in
-        [("由远及近", l.growth), ("大小合理", l.size), ("车身同动", l.body), ("底色相符", l.colour), ("地感有车", l.presence)]
-    {
+    for (name, finding) in [
+        ("由远及近", l.growth),
+        ("大小合理", l.size),
+        ("车身同动", l.body),
+        ("底色相符", l.colour),
+        ("地感有车", l.presence),
+    ] {
         let word = match finding {
             Finding::Car => "是",
             Finding::Picture => "否",

@@ -69,7 +69,13 @@ impl Line {
             kind: words::kind(v, &entry.what),
             about: crate::ledger::words::about(book, entry),
             amount: if moved == Fen::ZERO { entry.amount() } else { moved },
-            class: if moved > Fen::ZERO { "good" } else if moved < Fen::ZERO { "bad" } else { "dim" },
+            class: if moved > Fen::ZERO {
+                "good"
+            } else if moved < Fen::ZERO {
+                "bad"
+            } else {
+                "dim"
+            },
             undone: book.undone_by(entry.number),
         }
     }
@@ -159,7 +165,8 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(which): Qu
 
 /// Where money is: the bank, and whoever holds some.
 fn places(book: &Book, v: &Visit) -> Vec<(String, Fen)> {
-    let there = |(account, fen): &(&Account, Fen)| account.is_money() && (**account == Account::Bank || *fen != Fen::ZERO);
+    let there =
+        |(account, fen): &(&Account, Fen)| account.is_money() && (**account == Account::Bank || *fen != Fen::ZERO);
     book.balances().filter(there).map(|(account, fen)| (words::account(v, account), fen)).collect()
 }
 
@@ -215,7 +222,10 @@ fn yuan(text: &str) -> Result<Fen, Refusal> {
 fn date(text: &str) -> Result<Option<Date>, Refusal> {
     match text.trim() {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| Refusal::bad("日期应如 2026-12-31", "a day such as 2026-12-31 is expected")),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Refusal::bad("日期应如 2026-12-31", "a day such as 2026-12-31 is expected")),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
-use axum::Extension;
 
 use super::{Common, enter, purse, words, yuan};
 use crate::accounts::code;

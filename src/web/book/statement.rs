@@ -33,7 +33,8 @@ struct Asked {
 
 impl Asked {
     fn period(&self) -> Result<Period, Refusal> {
-        let wrong = |e: &str| Refusal::bad("期间应如 2026-11、2026 或 2026-11-01..2026-11-15", format!("the period: {e}"));
+        let wrong =
+            |e: &str| Refusal::bad("期间应如 2026-11、2026 或 2026-11-01..2026-11-15", format!("the period: {e}"));
         match self.period.as_deref().map(str::trim).filter(|p| !p.is_empty()) {
             Some(text) => text.parse().map_err(wrong),
             None => Ok(Period::month_of(register::today())),

@@ -53,7 +53,8 @@ struct TakePage<'a> {
 }
 
 async fn form(State(site): State<Arc<Site>>, v: Signed<Cashier>, Query(of): Query<For>) -> Answer {
-    let (snapshot, book, today) = (site.gate.register.snapshot(), site.gate.register.ledger().book(), register::today());
+    let (snapshot, book, today) =
+        (site.gate.register.snapshot(), site.gate.register.ledger().book(), register::today());
     let vehicle = of.car.parse::<Plate>().ok().and_then(|plate| snapshot.get(&plate));
     let left = vehicle.map(|c| c.dues.share - c.dues.paid).filter(|left| *left > Fen::ZERO);
     let from = vehicle.map_or(today, |c| c.dues.next_term(today));

@@ -27,7 +27,9 @@ pub fn book_error(error: &BookError) -> (String, String) {
             format!("账本已损坏（第 {} 笔），不能再记账。请保留数据目录，并用完好的备份恢复", fault.number)
         }
         BookError::Store(_) => "没有记入：磁盘写不进去".into(),
-        BookError::Unsure { number, .. } => format!("第 {number} 笔可能没有写进磁盘，请先查看账本里有没有，再决定是否重记"),
+        BookError::Unsure { number, .. } => {
+            format!("第 {number} 笔可能没有写进磁盘，请先查看账本里有没有，再决定是否重记")
+        }
     };
     (zh, error.to_string())
 }
@@ -45,7 +47,11 @@ fn refusal_zh(refusal: &Refusal) -> String {
             format!("{}已盘点到 {last}：请记在之后的日期，并在备注里说明", words::account_zh(account))
         }
         Refusal::Short { account, has, needed, offered } => {
-            let hint = if *offered > Fen::ZERO { format!("（其中 {offered} 元正在移交，可先撤回）") } else { String::new() };
+            let hint = if *offered > Fen::ZERO {
+                format!("（其中 {offered} 元正在移交，可先撤回）")
+            } else {
+                String::new()
+            };
             format!("{}只有 {has} 元可用，需要 {needed} 元{hint}", words::account_zh(account))
         }
         Refusal::NoEntry(n) => format!("没有第 {n} 笔"),

@@ -20,14 +20,17 @@ pub struct Finding {
 /// Looks at everything that can be looked at while the gate runs.
 pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     let mut findings = vec![camera(site, v), lane(site, v), arm(site, v)];
-    for check in doctor::while_running(&site.gate.config) {
-        let name = match check.name {
-            "data" => "磁盘",
-            "barrier" => "继电器接线",
+    for check in doctor::around(&site.gate.config) {
+        let name = match check.name.as_str() {
+            "disk" => "磁盘",
             "clock" => "时钟",
+            "heat" => "温度",
+            "watchdog" => "看门狗",
+            "sign" => "显示屏",
             other => other,
         };
-        findings.push(finding(v, name, check.status, check.detail));
+        let advice = check.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+        findings.push(finding(v, name, check.status, check.detail + &advice));
     }
     findings
 }

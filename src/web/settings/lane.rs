@@ -64,7 +64,10 @@ async fn save(
     } else if fits(left, width) && fits(top, height) {
         [left, top, width, height].map(|percent| percent as f32 / 100.0)
     } else {
-        return Err(Refusal::bad("车道至少占画面的 10%，且不能超出画面", "a lane is at least 10 % of the picture, and inside it"));
+        return Err(Refusal::bad(
+            "车道至少占画面的 10%，且不能超出画面",
+            "a lane is at least 10 % of the picture, and inside it",
+        ));
     };
     site.switches.set(switches::State { lane: Some(lane), ..(*site.switches.now()).clone() })?;
     site.accounts.audit.add(v.name(), "划定车道", &format!("{left} {top} {width} {height} %"), Some(v.from))?;

@@ -81,10 +81,7 @@ fn retention(site: &Site, v: &Visit) -> Result<Vec<(String, String)>, crate::sto
     let data = &site.gate.config.data;
     let oldest = site.gate.events.oldest_day()?.map_or_else(|| "–".into(), |d| d.to_string());
     let last = site.forgetting.last();
-    let run = last.map_or_else(
-        || v.t("还没有运行"),
-        |run| v.f2("{}，删除 {} 条", v.short_time(&run.at), run.gone),
-    );
+    let run = last.map_or_else(|| v.t("还没有运行"), |run| v.f2("{}，删除 {} 条", v.short_time(&run.at), run.gone));
     Ok(vec![
         (v.t("陌生车的车牌和照片保留"), v.f1("{} 天", data.keep_strangers_days)),
         (v.t("登记车辆的记录保留"), v.f1("{} 天", data.keep_events_days)),
