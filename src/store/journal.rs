@@ -82,7 +82,7 @@ impl Line {
     /// A line without its newline; none if it is damaged.
     fn from_text(text: &[u8]) -> Option<Line> {
         let (sum, rest) = std::str::from_utf8(text).ok()?.split_once(' ')?;
-        if sum.len() != 8 || u32::from_str_radix(sum, 16).ok()? != crc32fast::hash(rest.as_bytes()) {
+        if sum != format!("{:08x}", crc32fast::hash(rest.as_bytes())) {
             return None;
         }
         let line: LineText = serde_json::from_str(rest).ok()?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
-use super::journal::{Journal, LONG, Told};
+use super::journal::{Journal, Told};
 use super::tree::Write;
 use super::{APPLIED, DERIVED, INDEX, OWN, StoreError, decode, encode};
 
@@ -20,6 +20,7 @@ pub(super) fn reconcile(
     folder: &Path,
     db: &sled::Db,
     new_sled: bool,
+    long: u64,
     told: &mut Vec<String>,
 ) -> Result<Journal, StoreError> {
     let place = folder.join("journal");
@@ -54,7 +55,7 @@ pub(super) fn reconcile(
                 told.push(format!("{changed} records were put right from the journal"));
             }
         }
-        if whole && bytes.len() as u64 <= LONG {
+        if whole && bytes.len() as u64 <= long {
             return Journal::go_on(path, &journal);
         }
         return Journal::begin(&place, journal.last().max(1), writes(&wanted));

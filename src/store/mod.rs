@@ -157,12 +157,17 @@ const CACHE_BYTES: u64 = 32 << 20;
 impl Store {
     /// Opens the data folder, making it if it is not there.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
+        Store::open_with(folder, journal::LONG)
+    }
+
+    /// The same; a journal's file of more than `long` bytes is begun anew.
+    pub(crate) fn open_with(folder: &Path, long: u64) -> Result<Store, StoreError> {
         std::fs::create_dir_all(folder).map_err(|e| StoreError::disk(folder, e))?;
         let lock = lock(folder)?;
         let inside = folder.join("register.sled");
         set_torn_snapshots_aside(folder, &inside)?;
         let mut told = Vec::new();
-        let opened = open_both(folder, &inside, false, &mut told);
+        let opened = open_both(folder, &inside, false, long, &mut told);
         let (db, journal) = match opened {
             Err(StoreError::Damaged { problem, .. }) if !Journal::files(&folder.join("journal")).is_empty() => {
                 let kept = mend::aside(folder, &inside)?;
@@ -171,7 +176,7 @@ impl Store {
                      arrivals begins anew, the old files are in {}",
                     kept.display()
                 )];
-                open_both(folder, &inside, true, &mut told)?
+                open_both(folder, &inside, true, long, &mut told)?
             }
             other => other?,
         };
@@ -195,6 +200,9 @@ impl Store {
 
     /// Makes all of these changes or, on an error, none. When this returns they are on the disk.
     pub(crate) fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let kept: Vec<_> = batch.writes.iter().filter(|w| !DERIVED.contains(&w.tree.as_str())).cloned().collect();
         let in_journal = !kept.is_empty();
         {
@@ -273,6 +281,7 @@ fn open_both(
     folder: &Path,
     inside: &Path,
     new: bool,
+    long: u64,
     told: &mut Vec<String>,
 ) -> Result<(sled::Db, Journal), StoreError> {
     let damaged = |problem: &str| StoreError::Damaged { folder: folder.to_path_buf(), problem: one_line(problem) };
@@ -282,7 +291,7 @@ fn open_both(
             sled::Error::Io(error) => StoreError::disk(inside, error),
             other => damaged(&other.to_string()),
         })?;
-        let journal = mend::reconcile(folder, &db, new, told)?;
+        let journal = mend::reconcile(folder, &db, new, long, told)?;
         Ok((db, journal))
     };
     match catch_unwind(AssertUnwindSafe(open)) {
