@@ -204,10 +204,11 @@ fn unpack(from: &Path, into: &Path) -> Result<Summary, StoreError> {
 fn place(store: &Store, name: &str, bytes: &[u8], summary: &mut Summary) -> Result<(), String> {
     if let Some(tree) = name.strip_suffix(".jsonl").filter(|tree| is_tree(tree)) {
         let mut batch = Batch::default();
+        let count = summary.records.entry(tree.to_owned()).or_default();
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             let line: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
             batch.add(tree, &line.key, Some(encode(&line.record)));
-            *summary.records.entry(tree.to_owned()).or_default() += 1;
+            *count += 1;
         }
         return store.write(batch).map_err(|e| e.to_string());
     }
@@ -225,7 +226,11 @@ fn place(store: &Store, name: &str, bytes: &[u8], summary: &mut Summary) -> Resu
 /// A name that one of our trees may have, and never the store's own.
 fn is_tree(name: &str) -> bool {
     let plain = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    plain && !name.is_empty() && name.len() <= 40 && ![super::OWN, super::INDEX].contains(&name) && !name.starts_with("__")
+    plain
+        && !name.is_empty()
+        && name.len() <= 40
+        && ![super::OWN, super::INDEX].contains(&name)
+        && !name.starts_with("__")
 }
 
 #[cfg(test)]

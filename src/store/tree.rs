@@ -18,27 +18,22 @@ pub(crate) struct Tree {
 impl Tree {
     /// Every record that is whole, in the order of the keys; damaged ones are logged and passed over.
     pub(crate) fn all<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
-        self.whole(self.inner.iter()).map(|found| found.map(|(_, record)| record)).collect()
-    }
-
-    /// The same with their keys.
-    pub(crate) fn entries<T: DeserializeOwned>(&self) -> impl Iterator<Item = Result<(Vec<u8>, T), StoreError>> {
-        self.whole(self.inner.iter())
+        self.whole(self.inner.iter()).collect()
     }
 
     /// The last of those before the key, the last first.
     pub(crate) fn before<T: DeserializeOwned>(&self, key: &[u8]) -> impl Iterator<Item = Result<T, StoreError>> {
-        self.whole(self.inner.range(..key).rev()).map(|found| found.map(|(_, record)| record))
+        self.whole(self.inner.range(..key).rev())
     }
 
     fn whole<T: DeserializeOwned>(
         &self,
         items: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
-    ) -> impl Iterator<Item = Result<(Vec<u8>, T), StoreError>> {
+    ) -> impl Iterator<Item = Result<T, StoreError>> {
         items.filter_map(|item| match item {
             Err(error) => Some(Err(error.into())),
             Ok((key, value)) => match decode(&value) {
-                Ok(record) => Some(Ok((key.to_vec(), record))),
+                Ok(record) => Some(Ok(record)),
                 Err(problem) => {
                     tracing::error!("{}", self.damaged(&key, problem));
                     None
