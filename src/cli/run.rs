@@ -14,10 +14,14 @@ use super::demo;
 use super::recorder::Recorder;
 use crate::barrier::{self, Barrier, Pulse, SimulatedArm};
 use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
+use crate::clock::SystemClock;
 use crate::config::{Config, Output};
 use crate::display::{self, Display};
 use crate::gate::event::Event;
+use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
+use crate::gate::liveness::NotWired;
+use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::picture::Picture;
 use crate::register::Register;
@@ -52,6 +56,8 @@ pub struct Args {
 
 /// Arrivals that may wait for the recorder. Each holds a frame of six megabytes.
 const QUEUE: usize = 16;
+/// Events that are gone through at the start, to know who is inside.
+const REPLAYED: usize = 5000;
 
 /// Runs the command.
 pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
@@ -131,6 +137,10 @@ impl Gate {
         let camera = Camera::start(&config.camera, demo::script(args.once, &register, arm_up));
         let watcher = camera.watcher();
         tracing::info!(camera = watcher.describe(), "camera started");
+        let (hand, inside) = (Hand::default(), Inside::default());
+        let mut journal_so_far = events.newest(REPLAYED, None)?;
+        journal_so_far.reverse();
+        inside.replay(&journal_so_far, config.gate.direction);
         let (viewfinder, telemetry) = (Arc::<Viewfinder>::default(), Arc::<Telemetry>::default());
 
         let (sender, arrivals) = crossbeam_channel::bounded(QUEUE);
@@ -140,10 +150,16 @@ impl Gate {
             sight: Box::new(DrawnLane { vision, switches: switches.clone(), configured: config.vision.lane }),
             register: Box::new(move || snapshots.snapshot()),
             button: Box::new(barrier.clone()),
+            presence: Box::new(NotWired),
+            clock: Box::new(SystemClock),
+            hand,
+            inside,
             arrivals: sender,
             viewfinder: viewfinder.clone(),
             telemetry: telemetry.clone(),
             rules: config.gate.clone(),
+            schedule: config.schedule.clone(),
+            photo_check: config.photo_check.clone(),
         });
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -153,6 +169,7 @@ impl Gate {
             arrivals,
             noted: barrier.listen(),
             events: events.clone(),
+            register: register.clone(),
             notes: notes.clone(),
             inputs: barrier.inputs(),
             display: display::sign(&config.display).map(|sign| Display::start(sign, &config.display)),
@@ -275,7 +292,7 @@ impl Sight for DrawnLane {
 }
 
 impl Button for Arc<Barrier> {
-    fn press(&self) -> Pulse {
+    fn press(&self, _service: bool) -> Pulse {
         self.pulse()
     }
 }
