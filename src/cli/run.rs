@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::demo;
 use super::recorder::Recorder;
-use crate::barrier::{self, Barrier, Pulse, SimulatedArm};
+use crate::barrier::{self, Barrier, Inputs, Pulse, Reason, SimulatedArm};
 use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
 use crate::clock::SystemClock;
 use crate::config::{Config, Output};
@@ -20,7 +20,7 @@ use crate::display::{self, Display};
 use crate::gate::event::Event;
 use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
-use crate::gate::liveness::NotWired;
+use crate::gate::liveness::Presence;
 use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::picture::Picture;
@@ -150,9 +150,9 @@ impl Gate {
             sight: Box::new(DrawnLane { vision, switches: switches.clone(), configured: config.vision.lane }),
             register: Box::new(move || snapshots.snapshot()),
             button: Box::new(barrier.clone()),
-            presence: Box::new(NotWired),
+            presence: Box::new(Loop(barrier.inputs())),
             clock: Box::new(SystemClock),
-            hand,
+            hand: hand.clone(),
             inside,
             arrivals: sender,
             viewfinder: viewfinder.clone(),
@@ -181,6 +181,7 @@ impl Gate {
         let watchdog = watch(config, &watcher, &telemetry, &barrier, heart)?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts {
+            hand,
             watcher,
             barrier: barrier_too,
             register,
@@ -291,8 +292,17 @@ impl Sight for DrawnLane {
     }
 }
 
+/// The loop before the arm, for the lane.
+struct Loop(Inputs);
+
+impl Presence for Loop {
+    fn is_on(&self) -> Option<bool> {
+        self.0.approach().presence.known()
+    }
+}
+
 impl Button for Arc<Barrier> {
-    fn press(&self, _service: bool) -> Pulse {
-        self.pulse()
+    fn press(&self, service: bool) -> Pulse {
+        self.open(if service { Reason::service() } else { Reason::car() })
     }
 }

@@ -57,9 +57,9 @@ fn a_clear_near_look_outweighs_wrong_far_ones() {
         let at = start + Duration::from_millis(40 * n);
         feed(&mut tracker, at, &[reading("苏F12346", 100.0, 45.0, 0.9)]);
     }
-    for n in 4..6 {
+    for (n, width) in [(4, 70.0), (5, 105.0), (6, 140.0), (7, 140.0)] {
         let at = start + Duration::from_millis(40 * n);
-        feed(&mut tracker, at, &[reading("苏F12345", 100.0, 140.0, 0.97)]);
+        feed(&mut tracker, at, &[reading("苏F12345", 100.0, width, 0.97)]);
     }
     assert_eq!(tracker.tracks().len(), 1);
     assert_eq!(tracker.tracks()[0].fused().text(), "苏F12345");
