@@ -55,10 +55,17 @@ pub(super) fn reconcile(
                 told.push(format!("{changed} records were put right from the journal"));
             }
         }
-        if whole && bytes.len() as u64 <= long {
-            return Journal::go_on(path, &journal);
+        if !whole {
+            return Journal::begin(&place, journal.last().max(1), writes(&wanted));
         }
-        return Journal::begin(&place, journal.last().max(1), writes(&wanted));
+        if bytes.len() as u64 > long {
+            match Journal::begin(&place, journal.last(), writes(&wanted)) {
+                // A full disk: the long one serves.
+                Err(error) => tracing::warn!(%error, "the journal could not be begun anew"),
+                begun => return begun,
+            }
+        }
+        return Journal::go_on(path, &journal);
     }
     // Sled is believed, and what the journal has beyond it.
     let wanted = replay(&journal, applied, here.clone());

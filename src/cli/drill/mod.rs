@@ -134,11 +134,11 @@ fn cut_again_and_again(folder: &Path, cuts: u32, seed: u64) -> anyhow::Result<Ta
     let mut tally = Tally::default();
     // The last change that is known to be in the folder.
     let mut done = 0;
-    for _ in 0..cuts {
+    while tally.cuts < cuts {
         let place = random.random_bool(0.6).then(|| *cut::PLACES.choose(&mut random).expect("there are some"));
-        let heard = work_until_cut(folder, seed, done + 1, place, &mut random)?;
-        tally.cuts += 1;
-        tally.placed += u32::from(place.is_some());
+        let (heard, cut) = work_until_cut(folder, seed, done + 1, place, &mut random)?;
+        tally.cuts += u32::from(cut);
+        tally.placed += u32::from(cut && place.is_some());
         let acknowledged = heard.unwrap_or(done);
         for k in done + 1..=acknowledged {
             *(if work::Op::of(seed, k).is_refused() { &mut tally.refused } else { &mut tally.acknowledged }) += 1;
@@ -146,7 +146,7 @@ fn cut_again_and_again(folder: &Path, cuts: u32, seed: u64) -> anyhow::Result<Ta
         leave_torn_files(folder, &mut random, &mut tally)?;
         match proof::compare(folder, seed, acknowledged) {
             Ok(found) => {
-                tally.reopened += 1;
+                tally.reopened += u32::from(cut);
                 tally.lost += found.lost;
                 tally.faults.extend(found.faults);
                 tally.unheard += u32::from(found.there > acknowledged);
@@ -162,18 +162,21 @@ fn cut_again_and_again(folder: &Path, cuts: u32, seed: u64) -> anyhow::Result<Ta
     Ok(tally)
 }
 
-/// Lets a child work from that change on until the power goes; gives the last change that it acknowledged.
+/// Lets a child work from that change on until the power goes; gives the last change that it acknowledged, and whether it
+/// was cut off: one that never came by its place ends by itself.
 fn work_until_cut(
     folder: &Path,
     seed: u64,
     from: u64,
     place: Option<&str>,
     random: &mut ChaCha8Rng,
-) -> anyhow::Result<Option<u64>> {
+) -> anyhow::Result<(Option<u64>, bool)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["drill", "work", "--seed", &seed.to_string(), "--from", &from.to_string(), "--data"]).arg(folder);
     if let Some(place) = place {
-        command.args(["--place", place, "--pass", &random.random_range(1..=12).to_string()]);
+        // A start comes by the last place at most once.
+        let pass = if Some(&place) == cut::PLACES.last() { 1 } else { random.random_range(1..=12) };
+        command.args(["--place", place, "--pass", &pass.to_string()]);
     }
     let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().context("the drill's worker")?;
     let lines = BufReader::new(child.stdout.take().context("a pipe was asked for")?).lines();
@@ -197,10 +200,11 @@ fn work_until_cut(
     }
     let _ = reader.join();
     let status = child.wait()?;
-    if !status.success() && std::os::unix::process::ExitStatusExt::signal(&status).is_none() {
+    let cut = std::os::unix::process::ExitStatusExt::signal(&status).is_some();
+    if !cut && !status.success() {
         bail!("the drill's worker failed ({status}): see above");
     }
-    Ok(heard)
+    Ok((heard, cut))
 }
 
 /// What a cut may leave besides, and kill -9 does not.

@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long)]
     from: u64,
     /// So many at most.
-    #[arg(long, default_value = "400")]
+    #[arg(long, default_value = "120")]
     most: u64,
     /// Kill yourself at this place …
     #[arg(long)]
