@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Store, StoreError, Tree, decode, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,21 +50,14 @@ impl Audit {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let cut = |text: &str| text.chars().take(LONGEST).collect::<String>();
         let line = Line { id, at: Timestamp::now(), who: cut(who), what: cut(what), about: cut(about), from };
-        self.tree.inner.insert(id.to_be_bytes(), encode(&line))?;
-        self.store.commit()
+        let mut batch = Batch::default();
+        batch.put(&self.tree, id.to_be_bytes(), &line);
+        self.store.write(batch)
     }
 
     /// The newest lines before the number `before` (or all), newest first.
     pub fn newest(&self, count: usize, before: Option<u64>) -> Result<Vec<Line>, StoreError> {
-        let upper = before.unwrap_or(u64::MAX).to_be_bytes();
-        let mut out = Vec::new();
-        for item in self.tree.inner.range(..upper).rev().take(count) {
-            match decode(&item?.1) {
-                Ok(line) => out.push(line),
-                Err(problem) => tracing::error!(problem, "a line of the audit log is damaged"),
-            }
-        }
-        Ok(out)
+        self.tree.before(&before.unwrap_or(u64::MAX).to_be_bytes()).take(count).collect()
     }
 }
 

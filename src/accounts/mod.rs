@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Store, StoreError, Tree, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 pub use audit::Audit;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use second::Enrolment;
@@ -187,7 +187,7 @@ impl Accounts {
 
     /// Has nobody been let in yet?
     pub fn is_empty(&self) -> bool {
-        self.users.inner.is_empty()
+        self.users.is_empty()
     }
 
     /// Lets somebody in. The work of hashing takes some tens of milliseconds and 19 MiB.
@@ -262,8 +262,9 @@ impl Accounts {
     }
 
     fn keep(&self, user: User) -> Result<User, AccountError> {
-        self.users.inner.insert(user.name.as_bytes(), encode(&user)).map_err(StoreError::from)?;
-        self.store.commit()?;
+        let mut batch = Batch::default();
+        batch.put(&self.users, &user.name, &user);
+        self.store.write(batch)?;
         Ok(user)
     }
 }

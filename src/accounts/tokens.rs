@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::code;
-use crate::store::{Store, StoreError, Tree, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// A token, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,8 +48,9 @@ impl Tokens {
             since,
             until: since + SignedDuration::from_hours(24 * i64::from(days)),
         };
-        self.tree.inner.insert(token.id.as_bytes(), encode(&token))?;
-        self.store.commit()?;
+        let mut batch = Batch::default();
+        batch.put(&self.tree, &token.id, &token);
+        self.store.write(batch)?;
         Ok((token, secret))
     }
 
@@ -71,8 +72,10 @@ impl Tokens {
 
     /// Takes one back; `false` if there is none.
     pub fn revoke(&self, id: &str) -> Result<bool, StoreError> {
-        let there = self.tree.inner.remove(id.as_bytes())?.is_some();
-        self.store.commit()?;
+        let there = self.tree.get::<Token>(id.as_bytes())?.is_some();
+        let mut batch = Batch::default();
+        batch.remove(&self.tree, id);
+        self.store.write(batch)?;
         Ok(there)
     }
 }

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod bench;
 pub mod demo;
 pub mod doctor;
+pub mod drill;
 pub mod eval;
 pub mod ledger;
 pub mod plates;
@@ -71,6 +72,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Bring a backup back into an empty data folder.
     Restore(backup::RestoreArgs),
+    /// Cut the power of a working gate again and again, and prove that nothing is lost.
+    Drill(drill::Args),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Ledger(args) => ledger::run(args, config),
         Command::Backup(args) => backup::backup(args, config),
         Command::Restore(args) => backup::restore(args, config),
+        Command::Drill(args) => drill::run(args),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "plategate", &mut out);

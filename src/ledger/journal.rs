@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
-use sled::transaction::{TransactionalTree, UnabortableTransactionError};
 
 use super::book::Book;
 use super::entry::{Draft, Entry, Sealed};
@@ -14,7 +13,7 @@ use super::receipts::Receipts;
 use super::refusal::Refusal;
 use super::rules;
 use super::verify::{self, Fault, Record, Seal};
-use crate::store::{Store, StoreError, Tree, decode, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// Why nothing was entered.
 #[derive(Debug, thiserror::Error)]
@@ -57,15 +56,15 @@ impl Ledger {
     pub fn open(store: &Store) -> Result<Ledger, StoreError> {
         let (tree, meta) = (store.tree("ledger")?, store.tree("meta")?);
         let mut records = Vec::new();
-        for item in tree.inner.iter() {
-            let (key, value) = item?;
-            let number = key.as_ref().try_into().map_or(0, u64::from_be_bytes);
-            records.push((number, decode::<Record>(&value)));
+        for item in tree.checked::<Record>() {
+            let (key, record) = item?;
+            let number = key.as_slice().try_into().map_or(0, u64::from_be_bytes);
+            records.push((number, record));
         }
-        let seal = match meta.inner.get(SEAL)? {
-            Some(bytes) => Some(decode::<Seal>(&bytes)),
+        let seal = match meta.get_checked::<Seal>(SEAL)? {
             None if records.is_empty() => None,
             None => Some(Err("it is missing")),
+            seal => seal,
         };
         let (book, fault) = verify::read(records.into_iter(), seal);
         if let Some(fault) = &fault {
@@ -88,11 +87,6 @@ impl Ledger {
     /// The photographs of receipts.
     pub fn receipts(&self) -> &Receipts {
         &self.receipts
-    }
-
-    /// The trees that an entry is written into, together with whatever else belongs to it.
-    pub(crate) fn trees(&self) -> (&sled::Tree, &sled::Tree) {
-        (&self.tree.inner, &self.meta.inner)
     }
 
     /// Makes entries of drafts, in their order; each sees those before it. Nothing is written yet, and nobody else can
@@ -146,22 +140,17 @@ pub(crate) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Writes them, in a transaction over the trees of [`Ledger::trees`].
-    pub(crate) fn write(
-        &self,
-        tree: &TransactionalTree,
-        meta: &TransactionalTree,
-    ) -> Result<(), UnabortableTransactionError> {
+    /// Writes them, together with whatever else is in the batch.
+    pub(crate) fn write(&self, batch: &mut Batch) {
         for sealed in &self.new {
             let entry = serde_json::to_value(&sealed.entry).expect("an entry is plain data");
             let record = Record { entry, hash: sealed.hash };
-            tree.insert(&sealed.entry.number.to_be_bytes(), encode(&record))?;
+            batch.put(&self.ledger.tree, sealed.entry.number.to_be_bytes(), &record);
         }
         let (count, hash) = self.book.head();
         if count > 0 {
-            meta.insert(SEAL, encode(&Seal { count, hash }))?;
+            batch.put(&self.ledger.meta, SEAL, &Seal { count, hash });
         }
-        Ok(())
     }
 
     /// They are written: everybody sees them. Gives one entry for each draft.

@@ -8,14 +8,13 @@ use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use sled::Transactional;
-use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use super::{Household, LivePass, Pass, Snapshot, Vehicle, migration};
 use crate::ledger::board::Compound;
+use crate::ledger::journal::Page;
 use crate::ledger::{BookError, Draft, Ledger, Sealed};
 use crate::plate::Plate;
-use crate::store::{Store, StoreError, Tree, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// One thing that a steward changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,15 +107,14 @@ impl Register {
     /// Writes down what the lane counted in memory. The recorder calls it after an entry; a power cut before it gives the
     /// visitor one entry back.
     pub fn keep_counts(&self) -> Result<(), StoreError> {
-        let mut kept = false;
+        let mut batch = Batch::default();
         for pass in self.passes.all::<Pass>()? {
             let used = self.counts.lock().get(&pass.id).map_or(0, |used| used.load(Ordering::Acquire));
             if used > pass.used {
-                self.passes.inner.insert(pass.id.to_be_bytes(), encode(&Pass { used, ..pass }))?;
-                kept = true;
+                batch.put(&self.passes, pass.id.to_be_bytes(), &Pass { used, ..pass });
             }
         }
-        if kept { self.store.commit() } else { Ok(()) }
+        if batch.is_empty() { Ok(()) } else { self.store.write(batch) }
     }
 
     /// What the neighbours' board needs to know of the compound.
@@ -164,48 +162,29 @@ impl Register {
         let page = if drafts.is_empty() { None } else { Some(self.ledger.prepare(drafts)?) };
         let at = Timestamp::now();
         let last = self.changes.last_number()?;
-        let (ledger, meta) = self.ledger.trees();
-        let (households, vehicles, passes) = (&self.households.inner, &self.vehicles.inner, &self.passes.inner);
-        let trees = (households, vehicles, passes, &self.changes.inner, ledger, meta);
-        let result: Result<(), TransactionError<()>> =
-            trees.transaction(|(households, vehicles, passes, journal, ledger, meta)| {
-                for (n, change) in changes.iter().enumerate() {
-                    match change {
-                        Change::Household(household) => {
-                            households.insert(household.key().as_bytes(), encode(household))?;
-                        }
-                        Change::Vehicle(vehicle) => {
-                            vehicles.insert(vehicle.plate.to_string().as_bytes(), encode(vehicle))?;
-                        }
-                        Change::Remove(plate) => {
-                            vehicles.remove(plate.to_string().as_bytes())?;
-                        }
-                        Change::Pass(pass) => {
-                            passes.insert(&pass.id.to_be_bytes(), encode(pass))?;
-                        }
-                        Change::TakeBack(id) => {
-                            passes.remove(&id.to_be_bytes())?;
-                        }
-                    }
-                    let entry = Entry { at, by: by.to_owned(), change: change.clone() };
-                    journal.insert(&(last + 1 + n as u64).to_be_bytes(), encode(&entry))?;
-                }
-                if let Some(page) = &page {
-                    page.write(ledger, meta)?;
-                }
-                Ok::<(), ConflictableTransactionError<()>>(())
-            });
-        if let Err(TransactionError::Storage(error)) = result {
-            return Err(StoreError::from(error).into());
+        let mut batch = Batch::default();
+        for (n, change) in changes.iter().enumerate() {
+            match change {
+                Change::Household(household) => batch.put(&self.households, household.key(), household),
+                Change::Vehicle(vehicle) => batch.put(&self.vehicles, vehicle.plate.to_string(), vehicle),
+                Change::Remove(plate) => batch.remove(&self.vehicles, plate.to_string()),
+                Change::Pass(pass) => batch.put(&self.passes, pass.id.to_be_bytes(), pass),
+                Change::TakeBack(id) => batch.remove(&self.passes, id.to_be_bytes()),
+            }
+            let entry = Entry { at, by: by.to_owned(), change: change.clone() };
+            batch.put(&self.changes, (last + 1 + n as u64).to_be_bytes(), &entry);
         }
-        let number = page.as_ref().map(|page| page.last());
-        let entered = page.map(|page| page.turn()).unwrap_or_default();
+        if let Some(page) = &page {
+            page.write(&mut batch);
+        }
+        match (self.store.write(batch), page.as_ref().map(Page::last)) {
+            (Ok(()), _) => {}
+            (Err(error @ StoreError::Unsure { .. }), Some(number)) => return Err(BookError::Unsure { number, error }),
+            (Err(error), _) => return Err(error.into()),
+        }
+        let entered = page.map(Page::turn).unwrap_or_default();
         self.refresh()?;
-        match (self.store.commit(), number) {
-            (Ok(()), _) => Ok(entered),
-            (Err(error), Some(number)) => Err(BookError::Unsure { number, error }),
-            (Err(error), None) => Err(error.into()),
-        }
+        Ok(entered)
     }
 
     /// Makes a new snapshot: every car with what the book says of it.

@@ -11,7 +11,7 @@ use super::Register;
 use super::exchange::Told;
 use super::opening;
 use crate::ledger::{BookError, Fen};
-use crate::store::{Store, StoreError, encode};
+use crate::store::{Batch, Store, StoreError};
 
 /// The form of this program.
 const FORM: u32 = 2;
@@ -53,8 +53,9 @@ pub(super) fn run(register: &Register, store: &Arc<Store>) -> Result<(), StoreEr
             return Ok(());
         }
     }
-    meta.inner.insert(KEY, encode(&FORM))?;
-    store.commit()
+    let mut batch = Batch::default();
+    batch.put(&meta, KEY, &FORM);
+    store.write(batch)
 }
 
 fn told(old: &Old) -> Told {
@@ -70,13 +71,14 @@ mod tests {
     fn written_by_form_1(folder: &std::path::Path) {
         let store = Store::open(folder).unwrap();
         let vehicles = store.tree("vehicles").unwrap();
+        let mut batch = Batch::default();
         for (plate, paid, exempt) in [("苏F12345", 10_000, false), ("苏F23456", 5_000, false), ("苏F34567", 0, true)]
         {
             let car = serde_json::json!({"plate": plate, "household": "1-101", "paid_fen": paid, "exempt": exempt,
                 "blocked": false});
-            vehicles.inner.insert(plate.as_bytes(), encode(&car)).unwrap();
+            batch.put(&vehicles, plate, &car);
         }
-        store.commit().unwrap();
+        store.write(batch).unwrap();
     }
 
     #[test]
@@ -98,8 +100,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         {
             let store = Store::open(folder.path()).unwrap();
-            store.tree("meta").unwrap().inner.insert(KEY, encode(&(FORM + 1))).unwrap();
-            store.commit().unwrap();
+            let mut batch = Batch::default();
+            batch.put(&store.tree("meta").unwrap(), KEY, &(FORM + 1));
+            store.write(batch).unwrap();
         }
         let error = Register::open(Arc::new(Store::open(folder.path()).unwrap())).err().unwrap().to_string();
         assert!(error.contains("newer"), "{error}");

@@ -11,25 +11,10 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError, decode, encode};
+use super::{Batch, Store, StoreError, decode, encode};
 use crate::ledger::receipts::is_receipt;
 
 const FORMAT: u32 = 1;
-const TREES: [&str; 13] = [
-    "households",
-    "vehicles",
-    "passes",
-    "changes",
-    "events",
-    "ledger",
-    "meta",
-    "users",
-    "tokens",
-    "audit",
-    "switches",
-    "corrections",
-    "pass_codes",
-];
 /// No file of a backup is larger; a manipulated one may claim to be.
 const LARGEST: u64 = 1 << 30;
 
@@ -78,9 +63,9 @@ fn write(store: &Store, part: &Path) -> Result<Summary, StoreError> {
     let disk = |error| StoreError::disk(part, error);
     let mut summary = Summary::default();
     let mut contents: Vec<(String, Vec<u8>)> = Vec::new();
-    for tree in TREES {
-        let lines = dump(store, tree)?;
-        summary.records.insert(tree.to_owned(), lines.iter().filter(|b| **b == b'\n').count());
+    for tree in store.tree_names() {
+        let lines = dump(store, &tree)?;
+        summary.records.insert(tree.clone(), lines.iter().filter(|b| **b == b'\n').count());
         contents.push((format!("{tree}.jsonl"), lines));
     }
     let mut pictures = pictures(&store.folder().join("pictures"));
@@ -116,9 +101,9 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> std::
     tar.append_data(&mut header, name, bytes)
 }
 
-fn dump(store: &Store, tree: &'static str) -> Result<Vec<u8>, StoreError> {
+fn dump(store: &Store, tree: &str) -> Result<Vec<u8>, StoreError> {
     let mut out = Vec::new();
-    for item in store.tree(tree)?.inner.iter() {
+    for item in store.db.open_tree(tree)?.iter() {
         let (key, value) = item?;
         match decode::<serde_json::Value>(&value) {
             Ok(record) => {
@@ -212,20 +197,19 @@ fn unpack(from: &Path, into: &Path) -> Result<Summary, StoreError> {
     if seen == 0 || seen != expected {
         return Err(wrong(format!("is not a whole backup: {seen} of {expected} files")));
     }
-    store.commit()?;
     Ok(summary)
 }
 
 /// Puts one file of the archive where it belongs.
 fn place(store: &Store, name: &str, bytes: &[u8], summary: &mut Summary) -> Result<(), String> {
-    if let Some(tree) = TREES.into_iter().find(|tree| name == format!("{tree}.jsonl")) {
-        let into = store.tree(tree).map_err(|e| e.to_string())?;
+    if let Some(tree) = name.strip_suffix(".jsonl").filter(|tree| is_tree(tree)) {
+        let mut batch = Batch::default();
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             let line: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-            into.inner.insert(line.key, encode(&line.record)).map_err(|e| e.to_string())?;
+            batch.add(tree, &line.key, Some(encode(&line.record)));
             *summary.records.entry(tree.to_owned()).or_default() += 1;
         }
-        return Ok(());
+        return store.write(batch).map_err(|e| e.to_string());
     }
     let path = Path::new(name);
     let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
@@ -236,6 +220,12 @@ fn place(store: &Store, name: &str, bytes: &[u8], summary: &mut Summary) -> Resu
     super::events::write_whole(&store.folder().join(path), bytes).map_err(|e| e.to_string())?;
     summary.pictures += 1;
     Ok(())
+}
+
+/// A name that one of our trees may have, and never the store's own.
+fn is_tree(name: &str) -> bool {
+    let plain = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    plain && !name.is_empty() && name.len() <= 40 && ![super::OWN, super::INDEX].contains(&name) && !name.starts_with("__")
 }
 
 #[cfg(test)]

@@ -10,10 +10,14 @@ const HEAD: usize = 5;
 /// A record as bytes.
 pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     // Our records are plain structures: serde_json fails on maps with odd keys and failing Serialize only.
-    let json = serde_json::to_vec(record).expect("a record is plain data");
+    seal(&serde_json::to_vec(record).expect("a record is plain data"))
+}
+
+/// A record that is JSON already.
+pub(super) fn seal(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEAD + json.len());
     out.push(VERSION);
-    out.extend(crc32fast::hash(&json).to_le_bytes());
+    out.extend(crc32fast::hash(json).to_le_bytes());
     out.extend(json);
     out
 }
@@ -29,6 +33,12 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static st
         return Err("its checksum is wrong");
     }
     serde_json::from_slice(json).map_err(|_| "its fields are not the expected ones")
+}
+
+/// The JSON of a record that is whole.
+pub(super) fn json(bytes: &[u8]) -> Option<&str> {
+    decode::<serde::de::IgnoredAny>(bytes).ok()?;
+    std::str::from_utf8(&bytes[HEAD..]).ok()
 }
 
 #[cfg(test)]

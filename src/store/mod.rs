@@ -1,33 +1,59 @@
-//! sled: opening it safely, trees, codecs, backup and restore.
+//! Opening sled safely, the journal beside it, trees, codecs, backup and restore.
 //!
-//! In: typed records. Out: the same, after any power cut. This room must not know what a rule means.
+//! In: typed records, in batches that are kept whole or not at all ([`Store::write`]). Out: the same, after any power cut. This
+//! room must not know what a rule means.
+//!
+//! Every change is a line of the journal first, on the disk (`journal`), and in sled second. At the start the two are made to
+//! tell the same (`mend`); if sled refuses to open, its files are set aside and built anew from the journal. Arrivals are in
+//! sled alone: there are many, and their pictures lie beside it, because sled never gives space back.
 //!
 //! Three traps of sled 0.34 are stepped around here: a torn `snap.*.generating` file stops it from opening (such files are
 //! set aside first), its `flush` does not reach the disk (the log file is synced after it), and its cache takes a
-//! gigabyte (it is told less). Pictures stay outside of it, because it never gives space back.
+//! gigabyte (it is told less).
 
 pub mod archive;
 mod codec;
+pub(crate) mod cut;
 pub mod events;
 pub mod index;
+mod journal;
+mod mend;
 pub mod notes;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use parking_lot::Mutex;
+use sled::Transactional;
+use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::text::one_line;
 pub(crate) use codec::{decode, encode};
 pub(crate) use events::write_whole;
+use journal::Journal;
+pub(crate) use tree::{Batch, Tree};
 
 /// The data folder, opened by this process alone.
 pub struct Store {
     folder: PathBuf,
     db: sled::Db,
     log: File,
+    journal: Mutex<Journal>,
+    told: Vec<String>,
     _lock: File,
 }
+
+/// Trees that the journal leaves out: there is much in them, and the gate does without.
+const DERIVED: [&str; 3] = ["events", "notes", INDEX];
+/// The one whose values are no records; it is made anew where it is missing.
+const INDEX: &str = "event_index";
+/// The store's own tree, and in it the number of the journal's last line that sled has.
+const OWN: &str = "store";
+const APPLIED: &str = "applied";
 
 /// Why something could not be kept or found again. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +94,7 @@ pub enum StoreError {
     #[error("the record {key} of {tree} is damaged: {problem}")]
     Record {
         /// Which tree.
-        tree: &'static str,
+        tree: String,
         /// Which record.
         key: String,
         /// What is wrong with it.
@@ -85,6 +111,14 @@ pub enum StoreError {
         form: u32,
         /// The newest form that this program knows.
         ours: u32,
+    },
+    /// The disk failed twice: once to take a change, once to take it back.
+    #[error(
+        "{path}: the disk fails: whether the last change was kept is seen after the next start; nothing more is taken until then"
+    )]
+    Unsure {
+        /// The journal.
+        path: PathBuf,
     },
     /// An archive that is none.
     #[error("{path}: {problem}")]
@@ -123,22 +157,35 @@ const CACHE_BYTES: u64 = 32 << 20;
 impl Store {
     /// Opens the data folder, making it if it is not there.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
-        let disk = |path: &Path| {
-            let path = path.to_path_buf();
-            move |error| StoreError::disk(&path, error)
-        };
-        std::fs::create_dir_all(folder).map_err(disk(folder))?;
+        Store::open_with(folder, journal::LONG)
+    }
+
+    /// The same; a journal's file of more than `long` bytes is begun anew.
+    pub(crate) fn open_with(folder: &Path, long: u64) -> Result<Store, StoreError> {
+        std::fs::create_dir_all(folder).map_err(|e| StoreError::disk(folder, e))?;
         let lock = lock(folder)?;
         let inside = folder.join("register.sled");
         set_torn_snapshots_aside(folder, &inside)?;
-        let config = sled::Config::new().path(&inside).cache_capacity(CACHE_BYTES).mode(sled::Mode::HighThroughput);
-        let db = config.open().map_err(|error| match error {
-            sled::Error::Io(error) => StoreError::disk(&inside, error),
-            other => StoreError::Damaged { folder: folder.to_path_buf(), problem: one_line(&other.to_string()) },
-        })?;
+        let mut told = Vec::new();
+        let opened = open_both(folder, &inside, false, long, &mut told);
+        let (db, journal) = match opened {
+            Err(StoreError::Damaged { problem, .. }) if !Journal::files(&folder.join("journal")).is_empty() => {
+                let kept = mend::aside(folder, &inside)?;
+                told = vec![format!(
+                    "the register could not be opened ({problem}) and was built anew from its journal; the record of \
+                     arrivals begins anew, the old files are in {}",
+                    kept.display()
+                )];
+                open_both(folder, &inside, true, long, &mut told)?
+            }
+            other => other?,
+        };
+        for what in &told {
+            tracing::error!("{what}");
+        }
         let log_path = inside.join("db");
-        let log = File::open(&log_path).map_err(disk(&log_path))?;
-        Ok(Store { folder: folder.to_path_buf(), db, log, _lock: lock })
+        let log = File::open(&log_path).map_err(|e| StoreError::disk(&log_path, e))?;
+        Ok(Store { folder: folder.to_path_buf(), db, log, journal: Mutex::new(journal), told, _lock: lock })
     }
 
     /// The data folder.
@@ -146,8 +193,72 @@ impl Store {
         &self.folder
     }
 
-    /// Returns when everything written so far is on the disk.
-    pub fn commit(&self) -> Result<(), StoreError> {
+    /// What had to be put right or set aside when it was opened, in words; nothing as a rule.
+    pub fn told(&self) -> &[String] {
+        &self.told
+    }
+
+    /// Makes all of these changes or, on an error, none. When this returns they are on the disk.
+    pub(crate) fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let kept: Vec<_> = batch.writes.iter().filter(|w| !DERIVED.contains(&w.tree.as_str())).cloned().collect();
+        let in_journal = !kept.is_empty();
+        {
+            let mut journal = self.journal.lock();
+            let before = journal.length();
+            let n = if in_journal { Some(journal.add(kept)?) } else { None };
+            if let Err(error) = self.apply(batch, n) {
+                if in_journal {
+                    journal.take_back(before)?;
+                }
+                return Err(error);
+            }
+        }
+        cut::here("sled has it and has not flushed");
+        match self.commit() {
+            // The journal has it on the disk: the next start brings it back.
+            Err(error) if in_journal => tracing::error!(%error, "the register's own files could not be written"),
+            other => other?,
+        }
+        cut::here("sled has flushed");
+        Ok(())
+    }
+
+    fn apply(&self, batch: Batch, n: Option<u64>) -> Result<(), StoreError> {
+        let mut batches: Vec<(String, sled::Batch)> = Vec::new();
+        for write in batch.writes {
+            let at = batches.iter().position(|(tree, _)| *tree == write.tree).unwrap_or_else(|| {
+                batches.push((write.tree.clone(), sled::Batch::default()));
+                batches.len() - 1
+            });
+            match write.value {
+                Some(value) => batches[at].1.insert(write.key, value),
+                None => batches[at].1.remove(write.key),
+            }
+        }
+        if let Some(n) = n {
+            let mut own = sled::Batch::default();
+            own.insert(APPLIED, encode(&n));
+            batches.push((OWN.to_owned(), own));
+        }
+        let trees = batches.iter().map(|(tree, _)| self.db.open_tree(tree)).collect::<sled::Result<Vec<_>>>()?;
+        let result: Result<(), TransactionError<()>> = trees.as_slice().transaction(|trees| {
+            for (tree, (_, batch)) in trees.iter().zip(&batches) {
+                tree.apply_batch(batch)?;
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        });
+        match result {
+            Err(TransactionError::Storage(error)) => Err(error.into()),
+            // Nothing in it aborts.
+            Ok(()) | Err(TransactionError::Abort(())) => Ok(()),
+        }
+    }
+
+    /// Returns when everything that sled was given is on the disk.
+    fn commit(&self) -> Result<(), StoreError> {
         self.db.flush()?;
         self.log.sync_data().map_err(|e| StoreError::disk(&self.folder, e))
     }
@@ -155,43 +266,44 @@ impl Store {
     pub(crate) fn tree(&self, name: &'static str) -> Result<Tree, StoreError> {
         Ok(Tree { name, inner: self.db.open_tree(name)? })
     }
+
+    /// The names of all trees with records, without the store's own.
+    fn tree_names(&self) -> Vec<String> {
+        let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
+        let mut names: Vec<String> = names.filter(|name| name != OWN && name != INDEX && !name.starts_with("__sled")).collect();
+        names.sort();
+        names
+    }
 }
 
-/// A named collection of records of one type.
-pub(crate) struct Tree {
-    pub(crate) name: &'static str,
-    pub(crate) inner: sled::Tree,
+/// sled and the journal, telling the same. Whatever sled does on bad files, a panic included, it is damaged.
+fn open_both(
+    folder: &Path,
+    inside: &Path,
+    new: bool,
+    long: u64,
+    told: &mut Vec<String>,
+) -> Result<(sled::Db, Journal), StoreError> {
+    let damaged = |problem: &str| StoreError::Damaged { folder: folder.to_path_buf(), problem: one_line(problem) };
+    let open = || -> Result<(sled::Db, Journal), StoreError> {
+        let config = sled::Config::new().path(inside).cache_capacity(CACHE_BYTES).mode(sled::Mode::HighThroughput);
+        let db = config.open().map_err(|error| match error {
+            sled::Error::Io(error) => StoreError::disk(inside, error),
+            other => damaged(&other.to_string()),
+        })?;
+        let journal = mend::reconcile(folder, &db, new, long, told)?;
+        Ok((db, journal))
+    };
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Err(StoreError::Sled(error))) => Err(damaged(&error.to_string())),
+        Ok(other) => other,
+        Err(_) => Err(damaged("sled gave up while reading it")),
+    }
 }
 
-impl Tree {
-    /// Every record that is whole, in the order of the keys; damaged ones are logged and passed over.
-    pub(crate) fn all<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
-        let mut out = Vec::new();
-        for item in self.inner.iter() {
-            let (key, value) = item?;
-            match decode(&value) {
-                Ok(record) => out.push(record),
-                Err(problem) => {
-                    let key = String::from_utf8_lossy(&key).into_owned();
-                    tracing::error!("{}", StoreError::Record { tree: self.name, key, problem });
-                }
-            }
-        }
-        Ok(out)
-    }
-
-    /// The last of the numbers that the records are kept by (big-endian, so that they are in order); 0 if there is none.
-    pub(crate) fn last_number(&self) -> Result<u64, StoreError> {
-        Ok(self.inner.last()?.and_then(|(key, _)| key.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
-    }
-
-    pub(crate) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
-        let damaged = |problem| {
-            let key = String::from_utf8_lossy(key).into_owned();
-            StoreError::Record { tree: self.name, key, problem }
-        };
-        self.inner.get(key)?.map(|value| decode(&value).map_err(damaged)).transpose()
-    }
+/// A folder's entries reach the disk only so.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {
@@ -221,68 +333,9 @@ fn set_torn_snapshots_aside(folder: &Path, inside: &Path) -> Result<(), StoreErr
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("snap.") && name.ends_with(".generating") {
-            let aside = folder.join("set-aside");
-            std::fs::create_dir_all(&aside).map_err(|e| StoreError::disk(&aside, e))?;
-            let to = aside.join(format!("{}-{name}", jiff::Timestamp::now().as_second()));
-            std::fs::rename(entry.path(), &to).map_err(|e| StoreError::disk(&to, e))?;
+            let to = mend::aside(folder, &entry.path())?;
             tracing::warn!(file = %to.display(), "a half-written snapshot was set aside: the power was cut");
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fill(folder: &Path) {
-        let store = Store::open(folder).unwrap();
-        let tree = store.tree("things").unwrap();
-        for n in 0..103u32 {
-            tree.inner.insert(n.to_be_bytes(), encode(&n)).unwrap();
-        }
-        store.commit().unwrap();
-    }
-
-    #[test]
-    fn a_torn_snapshot_does_not_keep_the_store_shut() {
-        for torn in [&b""[..], &b"half a snapshot"[..]] {
-            let folder = tempfile::tempdir().unwrap();
-            fill(folder.path());
-            std::fs::write(folder.path().join("register.sled/snap.0000000000FFFFFF.generating"), torn).unwrap();
-            let store = Store::open(folder.path()).unwrap();
-            let all: Vec<u32> = store.tree("things").unwrap().all().unwrap();
-            assert_eq!(all.len(), 103);
-            assert_eq!(std::fs::read_dir(folder.path().join("set-aside")).unwrap().count(), 1);
-        }
-    }
-
-    #[test]
-    fn a_second_instance_is_told_who_has_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let _first = Store::open(folder.path()).unwrap();
-        let error = Store::open(folder.path()).err().unwrap().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
-    }
-
-    #[test]
-    fn a_damaged_record_is_passed_over_and_named() {
-        let folder = tempfile::tempdir().unwrap();
-        fill(folder.path());
-        let store = Store::open(folder.path()).unwrap();
-        let tree = store.tree("things").unwrap();
-        tree.inner.insert(5u32.to_be_bytes(), b"\x01\0\0\0\0 5".to_vec()).unwrap();
-        assert_eq!(tree.all::<u32>().unwrap().len(), 102);
-        let error = tree.get::<u32>(&5u32.to_be_bytes()).err().unwrap().to_string();
-        assert!(error.contains("checksum"), "{error}");
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_written_is_one_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        let error = Store::open(&file.join("data")).err().unwrap().to_string();
-        assert!(error.contains("data") && !error.contains('\n'), "{error}");
-    }
 }

@@ -26,7 +26,7 @@ use super::{Auth, Site, say_next};
 use crate::accounts::code;
 use crate::plate::Plate;
 use crate::register::{Change, Pass, Validity};
-use crate::store::{Store, StoreError, Tree, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// The routes.
 pub fn routes() -> Router<Arc<Site>> {
@@ -70,19 +70,21 @@ impl Digits {
         let taken: Vec<Kept> = self.tree.all()?;
         let free = |digits: &String| !taken.iter().any(|k| k.digits == *digits);
         let digits = std::iter::repeat_with(code::six_digits).find(free).unwrap_or_default();
-        self.tree.inner.insert(id.to_be_bytes(), encode(&Kept { id, digits: digits.clone() }))?;
-        self.store.commit()?;
+        let mut batch = Batch::default();
+        batch.put(&self.tree, id.to_be_bytes(), &Kept { id, digits: digits.clone() });
+        self.store.write(batch)?;
         Ok(digits)
     }
 
     /// Forgets the digits of passes that are not among these.
     pub fn keep_only(&self, passes: &[Pass]) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
         for kept in self.tree.all::<Kept>()? {
             if !passes.iter().any(|p| p.id == kept.id) {
-                self.tree.inner.remove(kept.id.to_be_bytes())?;
+                batch.remove(&self.tree, kept.id.to_be_bytes());
             }
         }
-        Ok(())
+        self.store.write(batch)
     }
 }
 

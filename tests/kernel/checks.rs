@@ -6,19 +6,25 @@ use std::time::{Duration, Instant};
 use gpiocdev::line::Offset;
 use serde_json::Value;
 
-use super::camera;
 use super::gate::{Gate, plategate};
 use super::pins::{Chip, Set, Trace};
+use super::{camera, disk, inputs, watchdog};
 
 /// The relay's line.
 pub const LINE: Offset = 4;
 pub const NAMES: [&str; 8] = ["", "", "", "", "OPEN", "LOOP", "FIRE", ""];
 
-/// All checks, one after the other.
+/// All checks, one after the other; the watchdog's ends the machine.
 pub fn run() {
-    for (name, check) in
-        [("pulse", pulse as fn() -> String), ("killed", killed), ("active-low", active_low), ("camera", camera::check)]
-    {
+    for (name, check) in [
+        ("pulse", pulse as fn() -> String),
+        ("killed", killed),
+        ("active-low", active_low),
+        ("inputs", inputs::check),
+        ("camera", camera::check),
+        ("disk", disk::check),
+        ("watchdog", watchdog::check),
+    ] {
         let begun = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(check));
         let took = begun.elapsed().as_secs_f64();
@@ -34,7 +40,7 @@ pub fn run() {
 }
 
 /// A lane with one car that drives up, over and over.
-const LANE: &str = "camera.source = \"folder:/job/lane\"\ncamera.fps = 3\n";
+pub const LANE: &str = "camera.source = \"folder:/job/lane\"\ncamera.fps = 3\n";
 
 /// A gate that presses the chip's line once, and the camera's lines.
 pub fn config(camera: &str, chip: &Chip, pulse_ms: u64) -> String {
@@ -96,9 +102,9 @@ fn pulse() -> String {
 fn held(gate: &Gate) -> String {
     let output = plategate(&gate.config()).args(["doctor", "--json"]).output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).expect("doctor --json prints JSON");
-    let barrier = told["checks"].as_array().unwrap().iter().find(|c| c["name"] == "barrier").unwrap();
-    let detail = barrier["detail"].as_str().unwrap();
-    assert!(barrier["status"] == "ok" && detail.contains("OPEN") && detail.contains("held by"), "{barrier}");
+    let is_it = |c: &&Value| c["detail"].as_str().is_some_and(|d| d.contains("held by a running plategate"));
+    let line = told["checks"].as_array().unwrap().iter().find(is_it).unwrap_or_else(|| panic!("{told}"));
+    assert!(line["status"] == "ok" && line["detail"].as_str().unwrap().contains("OPEN"), "{line}");
 
     let data = tempfile::tempdir().unwrap();
     let second = plategate(&gate.config()).arg("run").arg("--data").arg(data.path()).output().unwrap();

@@ -1,4 +1,5 @@
-//! plategate on a real kernel: Debian's own, in QEMU, with the kernel's simulated pins (gpio-sim) and camera (vivid).
+//! plategate on a real kernel: Debian's own, in QEMU, with the kernel's simulated pins (gpio-sim), camera (vivid),
+//! watchdog (softdog) and disks with faults (dm-flakey).
 //!
 //! `make test` makes the machine ready (`scripts/kernel`). One boot serves all tests here: this very program runs again in
 //! the machine, over the host's files, as [`inside_the_machine`]; it makes one check after the other against the real
@@ -7,9 +8,12 @@
 
 mod camera;
 mod checks;
+mod disk;
 mod gate;
+mod inputs;
 mod machine;
 mod pins;
+mod watchdog;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -68,6 +72,21 @@ fn an_active_low_relay_is_off_at_start_and_after_kill_9() {
 #[test]
 fn a_camera_that_is_unplugged_or_stalls_is_told_and_comes_back() {
     look_up("camera");
+}
+
+#[test]
+fn the_button_and_the_fire_alarm_open_and_a_glitch_does_not() {
+    look_up("inputs");
+}
+
+#[test]
+fn a_disk_that_loses_unflushed_writes_is_full_or_read_only_loses_nothing_acknowledged() {
+    look_up("disk");
+}
+
+#[test]
+fn the_watchdog_is_fed_and_resets_a_gate_that_stands_still() {
+    watchdog::look_at_the_end();
 }
 
 /// The checks themselves; elsewhere than in the machine there is nothing to check.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::event::Event;
 use crate::plate::Plate;
 use crate::store::events::{Events, write_whole};
-use crate::store::{Store, StoreError, Tree, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// A reading that was put right.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl Corrections {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.tree.inner.len()
+        self.tree.len()
     }
 
     /// Keeps the true plate and a copy of the picture; a second correction of the same arrival takes the first one's place.
@@ -65,8 +65,9 @@ impl Corrections {
         let picture = jpeg.is_some();
         let (id, by, at) = (event.id, by.to_owned(), event.at);
         let correction = Correction { id, plate, read: event.text.clone(), by, at, picture };
-        self.tree.inner.insert(id.to_be_bytes(), encode(&correction))?;
-        self.store.commit()?;
+        let mut batch = Batch::default();
+        batch.put(&self.tree, id.to_be_bytes(), &correction);
+        self.store.write(batch)?;
         self.write_manifest()
     }
 
@@ -75,13 +76,14 @@ impl Corrections {
         let _writing = self.writing.lock();
         let oldest = now - SignedDuration::from_hours(24 * i64::from(days));
         let old: Vec<Correction> = self.tree.all::<Correction>()?.into_iter().filter(|c| c.at < oldest).collect();
+        let mut batch = Batch::default();
         for correction in &old {
             // Already gone is as good.
             let _ = std::fs::remove_file(self.picture(correction.id));
-            self.tree.inner.remove(correction.id.to_be_bytes())?;
+            batch.remove(&self.tree, correction.id.to_be_bytes());
         }
         if !old.is_empty() {
-            self.store.commit()?;
+            self.store.write(batch)?;
             self.write_manifest()?;
         }
         Ok(old.len())

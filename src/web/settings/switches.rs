@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Store, StoreError, Tree, encode};
+use crate::store::{Batch, Store, StoreError, Tree};
 
 /// The switches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,8 +48,9 @@ impl Switches {
 
     /// Sets them; on the disk when this returns.
     pub fn set(&self, state: State) -> Result<(), StoreError> {
-        self.tree.inner.insert(KEY, encode(&state))?;
-        self.store.commit()?;
+        let mut batch = Batch::default();
+        batch.put(&self.tree, KEY, &state);
+        self.store.write(batch)?;
         self.now.store(Arc::new(state));
         Ok(())
     }
