@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment
-program=${PLATEGATE:-target/debug/plategate}
+program=$(realpath "${PLATEGATE:-target/debug/plategate}")
 [ -x "$program" ] || { echo "build first: cargo build" >&2; exit 2; }
 port=${PORT:-8497}
 work=$(mktemp -d)
@@ -22,5 +22,6 @@ token=$("$program" users --data "$work/data" token steward)
 PLATEGATE_LOG=error "$program" run --camera folder:/nonexistent --data "$work/data" --listen "127.0.0.1:$port" >"$work/log" 2>&1 &
 gate=$!
 for _ in $(seq 50); do curl -fs "http://127.0.0.1:$port/healthz" >/dev/null && break; sleep 0.2; done
+cd "$work"  # it keeps its notes in the folder where it runs
 "$venv/bin/schemathesis" run "http://127.0.0.1:$port/api/v1/openapi.json" --header "Authorization: Bearer $token" \
     --url "http://127.0.0.1:$port" --checks all --max-examples "${EXAMPLES:-50}" "$@"

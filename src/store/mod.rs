@@ -9,6 +9,8 @@
 pub mod archive;
 mod codec;
 pub mod events;
+#[cfg(test)]
+mod full;
 pub mod index;
 pub mod notes;
 
