@@ -136,7 +136,10 @@ fn routes() -> BTreeSet<(String, bool)> {
                         .replace("{plate}", "%E8%8B%8FF12345")
                         .replace("{key}", "1-101")
                         .replace("{name}", "steward")
-                        .replace("{label}", "x");
+                        .replace("{label}", "x")
+                        .replace("{offer}", "1")
+                        .replace("{number}", "1")
+                        .replace("{hash}", "0");
                     out.insert((filled, call.contains("post(")));
                 }
             }
