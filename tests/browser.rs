@@ -40,6 +40,8 @@ impl Driver {
             }
         });
         let capabilities = options.as_object().unwrap().clone();
+        // The driver is asked in plain HTTP; the client wants its cryptography named all the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = format!("http://127.0.0.1:{}", self.port);
         for _ in 0..100 {
             if let Ok(client) = ClientBuilder::rustls().unwrap().capabilities(capabilities.clone()).connect(&url).await
