@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Throws what schemathesis can think of at the JSON interface of a running gate. By hand: tests/schemathesis.sh
 #
+# A plate's grammar is more than a schema says, so that well-formed but impossible plates may be refused.
+#
 # Makes a gate of its own in a temporary folder, with a steward's token. Needs Python 3.10 or newer with venv, and the
 # network once for schemathesis.
 set -euo pipefail
@@ -24,4 +26,4 @@ gate=$!
 for _ in $(seq 50); do curl -fs "http://127.0.0.1:$port/healthz" >/dev/null && break; sleep 0.2; done
 cd "$work"  # it keeps its notes in the folder where it runs
 "$venv/bin/schemathesis" run "http://127.0.0.1:$port/api/v1/openapi.json" --header "Authorization: Bearer $token" \
-    --url "http://127.0.0.1:$port" --checks all --max-examples "${EXAMPLES:-50}" "$@"
+    --url "http://127.0.0.1:$port" --exclude-checks positive_data_acceptance --checks all --max-examples "${EXAMPLES:-50}" "$@"
