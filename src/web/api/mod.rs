@@ -91,7 +91,7 @@ struct Program;
 
 impl Program {
     fn check(visit: &Visit) -> Result<(), Refusal> {
-        if visit.who.is_some() && visit.csrf.is_empty() { Ok(()) } else { Err(Refusal::Forged) }
+        if visit.is_program { Ok(()) } else { Err(Refusal::Forged) }
     }
 }
 
