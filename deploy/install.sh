@@ -15,7 +15,7 @@ install -m 644 .cache/onnxruntime/*/libonnxruntime.so.* /usr/lib/plategate/
 install -m 644 deploy/99-plategate.rules /etc/udev/rules.d/
 install -m 644 deploy/plategate.service /etc/systemd/system/
 if [ -d /run/systemd/system ]; then
-    udevadm control --reload && udevadm trigger --subsystem-match=gpio || true
+    udevadm control --reload && udevadm trigger --subsystem-match=gpio --subsystem-match=watchdog --subsystem-match=misc || true
     systemctl daemon-reload
 fi
 echo "Set the camera and the relay in /etc/plategate.toml, try 'plategate doctor', then: systemctl enable --now plategate"

@@ -100,7 +100,7 @@ impl Person<'_> {
 
     fn get(&mut self, path: &str) -> Answer {
         let request = Person::agent().get(format!("http://{}{path}", self.gate.address)).header("cookie", &self.cookie);
-        let answer = request.call().unwrap();
+        let answer = request.header("accept", "text/html").call().unwrap();
         self.taken(answer)
     }
 

@@ -3,27 +3,20 @@
 //! It has no thread, no clock and no wire, so every state it can reach can be visited: `search.rs` does. The drawing of its
 //! states is in `docs/barrier.md`.
 
+mod report;
+
 use std::time::Duration;
 
 use super::contact::{At, Contact, Done, NotNow};
 use super::loops::{self, Loops};
-use super::states::{Answer, By, Command, Fault, Hold, Holding, Mode, Note, Order, Reason, Refusal, Rules, State};
+use super::position::{Position, switched_up};
+use super::states::{Answer, By, Command, Hold, Holding, Mode, Note, Order, Refusal, Rules};
 use super::wires::{Direction, Input, Level, Levels};
 
 /// While something is going on the machine is asked again after this time.
 const RESTLESS: Duration = Duration::from_millis(50);
 /// A press of the push button waits no longer than this for the contact to be free.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Where the arm is, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Arm {
-    Down,
-    /// "Open" was pressed; nothing tells whether it went up.
-    Asked(At),
-    /// An end switch says that it is up, since then.
-    Up(At),
-}
 
 /// The machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +26,7 @@ pub(super) struct Machine {
     close: Option<Contact>,
     levels: Levels,
     mode: Mode,
-    arm: Arm,
+    position: Position,
     loops: Loops,
     /// Why the arm is held up.
     hold: Option<Hold>,
@@ -52,12 +45,10 @@ pub(super) struct Machine {
     press_failed: bool,
     /// Not before then is "open" pressed of the machine's own accord: an output that is gone is not asked without end.
     not_before: Option<At>,
-    did_not_open: bool,
     /// Cars that were let in, and cars that went through, since the arm was last down.
     granted: u8,
     passed: u8,
     told_tailgate: bool,
-    told_too_long: bool,
     stopped: bool,
     notes: Vec<Note>,
 }
@@ -71,7 +62,7 @@ impl Machine {
             close: rules.close.map(Contact::new),
             levels,
             mode: Mode::Normal,
-            arm: Arm::Down,
+            position: Position::default(),
             loops: Loops::default(),
             hold: None,
             hold_press_at: None,
@@ -82,11 +73,9 @@ impl Machine {
             pressing_for_button: false,
             press_failed: false,
             not_before: None,
-            did_not_open: false,
             granted: 0,
             passed: 0,
             told_tailgate: false,
-            told_too_long: false,
             stopped: false,
             notes: Vec::new(),
         }
@@ -231,7 +220,7 @@ impl Machine {
     pub(super) fn due(&self, now: At) -> Option<At> {
         let releases = self.open.due().into_iter().chain(self.close.as_ref().and_then(Contact::due));
         let restless = !self.stopped
-            && (self.arm != Arm::Down
+            && (!self.position.is_down()
                 || self.hold.is_some()
                 || self.closing.is_some()
                 || self.reverse
@@ -239,104 +228,18 @@ impl Machine {
         releases.chain(restless.then_some(now + RESTLESS)).min()
     }
 
-    /// Why "open" is pressed of the machine's own accord, for the record; asked before the press.
-    pub(super) fn own_reason(&self) -> Reason {
-        let why = match self.hold {
-            _ if self.pressing_for_button => return Reason { by: By::Button, why: "the push button".into() },
-            Some(Hold::Fire) => "the fire alarm holds the gate open",
-            Some(Hold::Power) => "the power is about to fail",
-            Some(Hold::Mode) => "the gate is held open",
-            None => "a car came while the arm was going down",
-        };
-        Reason::itself(why)
-    }
-
     /// Takes the notes since the last time.
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
 
-    /// How the barrier stands.
-    pub(super) fn state(&self) -> State {
-        if !self.faults().is_empty() {
-            State::Fault
-        } else if self.hold.is_some() {
-            State::HeldOpen
-        } else {
-            match (self.arm, loops::occupied(&self.levels)) {
-                (Arm::Asked(_) | Arm::Up(_), true) => State::Passing,
-                (Arm::Up(_), false) => State::Open,
-                (Arm::Asked(_), false) => State::Asked,
-                (Arm::Down, _) if self.mode == Mode::Closed => State::Closed,
-                (Arm::Down, _) => State::Idle,
-            }
-        }
-    }
-
-    /// What is wrong.
-    pub(super) fn faults(&self) -> Vec<Fault> {
-        let close_stuck = self.close.as_ref().is_some_and(Contact::is_stuck);
-        [
-            (self.open.is_stuck(), Fault::OpenStuck),
-            (close_stuck, Fault::CloseStuck),
-            (self.press_failed, Fault::PressFailed),
-            (self.did_not_open, Fault::DidNotOpen),
-            (self.switches_contradict(), Fault::SwitchesContradict),
-        ]
-        .into_iter()
-        .filter_map(|(is, fault)| is.then_some(fault))
-        .collect()
-    }
-
-    /// Why the arm is held up, if it is.
-    pub(super) fn hold(&self) -> Option<Hold> {
-        self.hold
-    }
-
-    /// The mode.
-    pub(super) fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// The inputs.
-    pub(super) fn levels(&self) -> &Levels {
-        &self.levels
-    }
-
-    /// The way of the car under the arm, or of the last one.
-    pub(super) fn direction(&self) -> Option<Direction> {
-        self.loops.direction()
-    }
-
-    /// "Open" is pressed at this moment, as far as the output knows.
-    pub(super) fn is_pressed(&self) -> bool {
-        self.open.is_pressed()
-    }
-
-    /// Something should have been let go and could not be.
-    pub(super) fn is_stuck(&self) -> bool {
-        self.open.is_stuck() || self.close.as_ref().is_some_and(Contact::is_stuck)
-    }
-
-    /// Nothing is, or may be, pressed.
-    pub(super) fn is_let_go(&self) -> bool {
-        !self.open.is_down() && !self.close.as_ref().is_some_and(Contact::is_down)
-    }
-
-    /// It takes no more requests.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped
-    }
-
     /// "Open" was pressed, or may have been.
     fn opening(&mut self, now: At) {
-        if self.arm == Arm::Down {
+        if self.position.is_down() {
             (self.granted, self.passed, self.told_tailgate) = (0, 0, false);
         }
         self.granted = self.granted.saturating_add(1);
-        if !matches!(self.arm, Arm::Up(_)) {
-            self.arm = Arm::Asked(now);
-        }
+        self.position.asked(now);
         (self.reverse, self.closed_once, self.closing) = (false, false, None);
         self.loops.begin(&self.levels);
         if let Holding::Pulses(every) = self.rules.holding {
@@ -348,7 +251,7 @@ impl Machine {
     fn went_through(&mut self, direction: Option<Direction>) {
         self.notes.push(Note::Passed { direction });
         // Cars that leave are the barrier's own affair, and nobody counts while the arm is held up.
-        if direction == Some(Direction::Out) || self.hold.is_some() || self.arm == Arm::Down {
+        if direction == Some(Direction::Out) || self.hold.is_some() || self.position.is_down() {
             return;
         }
         self.passed = self.passed.saturating_add(1);
@@ -377,7 +280,8 @@ impl Machine {
 
     /// What the time and the switches say about the arm, and whether it has to be held up.
     fn look(&mut self, now: At) {
-        self.look_at_the_arm(now);
+        let note = self.position.look(now, &self.levels, &self.rules, self.hold.is_some());
+        self.notes.extend(note);
         self.look_at_the_hold(now);
         if let Some(since) = self.closing {
             // Down, or long enough under way: from here on the barrier's own controller is trusted again.
@@ -386,44 +290,6 @@ impl Machine {
                 self.closing = None;
             }
         }
-    }
-
-    /// Up or not, by the end switches; `None` where none is wired and working, or both contradict.
-    fn switched_up(&self) -> Option<bool> {
-        let (up, down) = (self.levels.get(Input::ArmUp).known(), self.levels.get(Input::ArmDown).known());
-        match (up, down) {
-            (Some(true), Some(true)) => None,
-            (Some(up), _) => Some(up),
-            (None, Some(down)) => Some(!down),
-            (None, None) => None,
-        }
-    }
-
-    fn look_at_the_arm(&mut self, now: At) {
-        let up = self.switched_up();
-        let next = match (self.arm, up) {
-            (Arm::Asked(_) | Arm::Down, Some(true)) => Arm::Up(now),
-            (Arm::Asked(since), Some(false)) if now.saturating_sub(since) >= self.rules.opens_within => {
-                self.did_not_open = true;
-                self.notes.push(Note::DidNotOpen);
-                Arm::Down
-            }
-            (Arm::Up(_), Some(false)) => Arm::Down,
-            // Nothing tells: it counts as up for a while.
-            (Arm::Asked(since), None) if now.saturating_sub(since) >= self.rules.stays_open => Arm::Down,
-            (Arm::Up(_), None) => Arm::Asked(now),
-            (arm, _) => arm,
-        };
-        if let Arm::Up(since) = next {
-            self.did_not_open = false;
-            let long = now.saturating_sub(since) >= self.rules.held_too_long;
-            if long && self.hold.is_none() && !std::mem::replace(&mut self.told_too_long, true) {
-                self.notes.push(Note::HeldTooLong);
-            }
-        } else {
-            self.told_too_long = false;
-        }
-        self.arm = next;
     }
 
     fn look_at_the_hold(&mut self, now: At) {
@@ -463,7 +329,7 @@ impl Machine {
         let is_due = self.hold_press_at.is_some_and(|at| at <= now);
         let hold = self.hold.is_some()
             && match self.rules.holding {
-                Holding::Pulses(_) => is_due && self.switched_up() != Some(true),
+                Holding::Pulses(_) => is_due && switched_up(&self.levels) != Some(true),
                 Holding::Pressed => is_due && !self.open.is_held(),
             };
         let button = self.button_asks.is_some();
@@ -486,13 +352,8 @@ impl Machine {
     /// Never on a car: see [`Loops::allow_closing`]; and never while anything else is out of the ordinary.
     fn may_close(&mut self, now: At) -> bool {
         let Some(close) = &mut self.close else { return false };
-        let up = match self.arm {
-            Arm::Down => false,
-            Arm::Up(_) => true,
-            // Without end switches: when it must have gone up by now.
-            Arm::Asked(since) => now.saturating_sub(since) >= self.rules.opens_within,
-        };
-        up && !self.closed_once
+        self.position.may_be_up(now, &self.rules)
+            && !self.closed_once
             && self.hold.is_none()
             && self.mode != Mode::HeldOpen
             && !self.reverse

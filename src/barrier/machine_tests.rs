@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::barrier::contact::Timing;
+use crate::barrier::states::{Fault, State};
 
 /// The moment to which the search moves every state.
 pub(in crate::barrier) const NOW: At = Duration::from_secs(100_000);
@@ -20,9 +21,7 @@ impl Machine {
         self.not_before = self.not_before.filter(|&at| at > now).map(rebase);
         self.closing = self.closing.map(rebase);
         self.button_asks = self.button_asks.map(rebase);
-        if let Arm::Asked(at) | Arm::Up(at) = &mut self.arm {
-            *at = rebase((*at).max(now.saturating_sub(memory)));
-        }
+        self.position.rebase(now.saturating_sub(memory), &rebase);
         // More than a few cars are not told apart.
         (self.granted, self.passed) = (self.granted.min(2), self.passed.min(3));
         self

@@ -26,6 +26,7 @@ mod loops;
 mod machine;
 mod modbus;
 mod output;
+mod position;
 #[cfg(test)]
 pub(crate) mod pty;
 mod pulser;

@@ -268,9 +268,9 @@ fn visit(
 }
 
 #[test]
-fn a_gate_without_any_wire() {
+fn a_gate_with_a_push_button_only() {
     let modes = [Mode::Normal, Mode::HeldOpen, Mode::Closed];
-    let (states, opens, closes) = visit(rules(), &[], &modes, &FAILS, &STUCK);
+    let (states, opens, closes) = visit(rules(), &[(Input::Button, &KNOWN)], &modes, &FAILS, &STUCK);
     println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 500 && opens > 100 && closes == 0);
 }
@@ -294,18 +294,29 @@ fn a_gate_with_one_loop_that_may_close_and_outputs_that_fail() {
 }
 
 #[test]
-fn a_gate_with_end_switches_and_a_light_barrier_that_may_close() {
+fn a_gate_with_an_end_switch_and_a_light_barrier_that_may_close() {
     let rules = Rules { close: Some(rules().open), ..rules() };
-    let wired: [(Input, &[Level]); 3] = [(Input::Passage, &ANY), (Input::ArmUp, &KNOWN), (Input::ArmDown, &KNOWN)];
+    let wired: [(Input, &[Level]); 2] = [(Input::Passage, &ANY), (Input::ArmDown, &KNOWN)];
     let (states, opens, closes) = visit(rules, &wired, &[], &WORKS, &WORKS);
     println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes > 100);
 }
 
+/// A million states.
+#[test]
+#[ignore = "takes a minute; run it after a change to the machine"]
+fn a_gate_with_both_end_switches_and_a_light_barrier_that_may_close() {
+    let rules = Rules { close: Some(rules().open), ..rules() };
+    let wired: [(Input, &[Level]); 3] = [(Input::Passage, &ANY), (Input::ArmUp, &KNOWN), (Input::ArmDown, &KNOWN)];
+    let (states, opens, closes) = visit(rules, &wired, &[], &WORKS, &WORKS);
+    println!("{states} states, {opens} presses of open, {closes} of close");
+    assert!(states > 500_000 && opens > 100_000 && closes > 1000);
+}
+
 #[test]
 fn a_gate_that_fire_and_power_hold_open_with_pulses_and_outputs_that_fail() {
-    let wired: [(Input, &[Level]); 3] = [(Input::Fire, &ANY), (Input::Button, &KNOWN), (Input::ArmUp, &KNOWN)];
-    let (states, opens, closes) = visit(rules(), &wired, &[Mode::Normal, Mode::HeldOpen], &FAILS, &STUCK);
+    let wired: [(Input, &[Level]); 2] = [(Input::Fire, &ANY), (Input::ArmUp, &KNOWN)];
+    let (states, opens, closes) = visit(rules(), &wired, &[], &FAILS, &STUCK);
     println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes == 0);
 }
@@ -314,7 +325,8 @@ fn a_gate_that_fire_and_power_hold_open_with_pulses_and_outputs_that_fail() {
 fn a_gate_that_is_held_open_with_a_lasting_press_and_outputs_that_fail() {
     let rules = Rules { holding: Holding::Pressed, close: Some(rules().open), ..rules() };
     let wired: [(Input, &[Level]); 1] = [(Input::Passage, &KNOWN)];
-    let (states, opens, closes) = visit(rules, &wired, &[Mode::Normal, Mode::HeldOpen], &FAILS, &STUCK);
+    let (states, opens, closes) =
+        visit(rules, &wired, &[Mode::Normal, Mode::HeldOpen], &[Done::Yes, Done::Maybe], &STUCK);
     println!("{states} states, {opens} presses of open, {closes} of close");
     assert!(states > 10_000 && opens > 1000 && closes > 10);
 }

@@ -14,7 +14,9 @@ pub mod plates;
 pub mod read;
 mod recorder;
 pub mod run;
+pub mod simulate;
 pub mod users;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +56,10 @@ enum Command {
     Eval(eval::Args),
     /// Measure how fast this box reads and opens.
     Bench(bench::Args),
+    /// Simulate thousands of arrivals: how many strangers get in, how many neighbours are left standing?
+    Simulate(simulate::Args),
+    /// Why did it (not) open? The account of one arrival.
+    Why(why::Args),
     /// The register: add, remove, list, import and export cars.
     Plates(plates::Args),
     /// The crowdfunding and fee book: look, enter, check.
@@ -118,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),
         Command::Bench(args) => bench::run(args, config),
+        Command::Simulate(args) => simulate::run(args, config),
+        Command::Why(args) => why::run(args, config),
         Command::Plates(args) => plates::run(args, config),
         Command::Ledger(args) => ledger::run(args, config),
         Command::Backup(args) => backup::backup(args, config),

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::barrier::{By, Input, Inputs, Note, Noted};
 use crate::display::{Display, Greeting};
 use crate::gate::event::{Arrival, Event, Outcome, Rule};
+use crate::register::Register;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
 use crate::watchdog::Heart;
@@ -24,6 +25,8 @@ pub struct Recorder {
     pub noted: Receiver<Noted>,
     /// The journal.
     pub events: Arc<Events>,
+    /// Visitors' entries are counted there.
+    pub register: Arc<Register>,
     /// The barrier's notes.
     pub notes: Arc<Notes>,
     /// The loop before the arm: a driver who has just come is asked to wait.
@@ -73,6 +76,11 @@ impl Recorder {
                 return None;
             }
         };
+        if event.pass.is_some()
+            && let Err(error) = self.register.keep_counts()
+        {
+            tracing::error!(%error, "a visitor's entry could not be counted on the disk");
+        }
         if self.print {
             println!("{}", words::line(&event));
         } else {

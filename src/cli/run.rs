@@ -12,12 +12,16 @@ use std::time::{Duration, Instant};
 
 use super::demo;
 use super::recorder::Recorder;
-use crate::barrier::{self, Barrier, Pulse, SimulatedArm};
+use crate::barrier::{self, Barrier, Inputs, Pulse, Reason, SimulatedArm};
 use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
+use crate::clock::SystemClock;
 use crate::config::{Config, Output};
 use crate::display::{self, Display};
 use crate::gate::event::Event;
+use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
+use crate::gate::liveness::Presence;
+use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::picture::Picture;
 use crate::register::Register;
@@ -52,6 +56,8 @@ pub struct Args {
 
 /// Arrivals that may wait for the recorder. Each holds a frame of six megabytes.
 const QUEUE: usize = 16;
+/// Events that are gone through at the start, to know who is inside.
+const REPLAYED: usize = 5000;
 
 /// Runs the command.
 pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
@@ -131,6 +137,10 @@ impl Gate {
         let camera = Camera::start(&config.camera, demo::script(args.once, &register, arm_up));
         let watcher = camera.watcher();
         tracing::info!(camera = watcher.describe(), "camera started");
+        let (hand, inside) = (Hand::default(), Inside::default());
+        let mut journal_so_far = events.newest(REPLAYED, None)?;
+        journal_so_far.reverse();
+        inside.replay(&journal_so_far, config.gate.direction);
         let (viewfinder, telemetry) = (Arc::<Viewfinder>::default(), Arc::<Telemetry>::default());
 
         let (sender, arrivals) = crossbeam_channel::bounded(QUEUE);
@@ -140,10 +150,16 @@ impl Gate {
             sight: Box::new(DrawnLane { vision, switches: switches.clone(), configured: config.vision.lane }),
             register: Box::new(move || snapshots.snapshot()),
             button: Box::new(barrier.clone()),
+            presence: Box::new(Loop(barrier.inputs())),
+            clock: Box::new(SystemClock),
+            hand: hand.clone(),
+            inside,
             arrivals: sender,
             viewfinder: viewfinder.clone(),
             telemetry: telemetry.clone(),
             rules: config.gate.clone(),
+            schedule: config.schedule.clone(),
+            photo_check: config.photo_check.clone(),
         });
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -153,6 +169,7 @@ impl Gate {
             arrivals,
             noted: barrier.listen(),
             events: events.clone(),
+            register: register.clone(),
             notes: notes.clone(),
             inputs: barrier.inputs(),
             display: display::sign(&config.display).map(|sign| Display::start(sign, &config.display)),
@@ -164,6 +181,7 @@ impl Gate {
         let watchdog = watch(config, &watcher, &telemetry, &barrier, heart)?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts {
+            hand,
             watcher,
             barrier: barrier_too,
             register,
@@ -274,8 +292,17 @@ impl Sight for DrawnLane {
     }
 }
 
+/// The loop before the arm, for the lane.
+struct Loop(Inputs);
+
+impl Presence for Loop {
+    fn is_on(&self) -> Option<bool> {
+        self.0.approach().presence.known()
+    }
+}
+
 impl Button for Arc<Barrier> {
-    fn press(&self) -> Pulse {
-        self.pulse()
+    fn press(&self, service: bool) -> Pulse {
+        self.open(if service { Reason::service() } else { Reason::car() })
     }
 }

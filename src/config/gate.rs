@@ -23,6 +23,8 @@ pub struct Gate {
     pub home_city: char,
     /// What happens to a registered car whose share is not paid.
     pub unpaid: Unpaid,
+    /// Which way cars go that come towards this camera.
+    pub direction: Direction,
     /// Kinds of plate that always come in.
     pub always_open: Vec<Kind>,
     /// A car that stands so long without being let in is put on record as refused, milliseconds.
@@ -41,6 +43,7 @@ impl Default for Gate {
             home_province: '苏',
             home_city: 'F',
             unpaid: Unpaid::Refuse,
+            direction: Direction::In,
             always_open: vec![Kind::Emergency, Kind::Police],
             refuse_after_ms: 1500,
             repeat_after_s: 20,
@@ -73,4 +76,14 @@ pub enum Unpaid {
     Refuse,
     /// It comes in, and the record reminds the steward.
     Open,
+}
+
+/// Which way cars go that come towards the camera; those that drive away from it go the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Into the compound.
+    In,
+    /// Out of it.
+    Out,
 }

@@ -53,7 +53,7 @@ pub struct Wire {
     pub line: Option<Line>,
     /// The discrete input of the Modbus board (`[modbus]`), counted from 0.
     pub modbus: Option<u16>,
-    /// Active when the line is low or the discrete input is off, as with a normally closed contact.
+    /// Active when the line is low or the discrete input is off.
     pub active_low: bool,
     /// What the chip does with a line that nothing drives.
     pub bias: Bias,

@@ -11,6 +11,7 @@ mod gate;
 mod inputs;
 mod ledger;
 mod modbus;
+mod photo_check;
 mod schedule;
 mod vision;
 mod watchdog;
@@ -25,10 +26,11 @@ pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use display::{Display, QuietHours, Sign};
-pub use gate::{Gate, Unpaid};
+pub use gate::{Direction, Gate, Unpaid};
 pub use inputs::{Bias, Inputs, Wire};
 pub use ledger::Ledger;
 pub use modbus::{Board, Modbus, Parity};
+pub use photo_check::{PhotoCheck, Strength};
 pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
 pub use watchdog::Watchdog;
@@ -50,6 +52,8 @@ pub struct Config {
     pub gate: Gate,
     /// When it is held open or closed.
     pub schedule: Schedule,
+    /// Photographs of plates.
+    pub photo_check: PhotoCheck,
     /// What it presses.
     pub barrier: Barrier,
     /// The book.
@@ -133,6 +137,7 @@ impl Config {
         self.camera.check()?;
         self.vision.check()?;
         self.gate.check()?;
+        self.photo_check.check()?;
         self.ledger.check()?;
         self.barrier.check()?;
         self.inputs.check()?;

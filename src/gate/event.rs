@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::picture::{Picture, Quad};
 use crate::plate::{Kind, Plate};
 use crate::register::Standing;
+pub use crate::vision::track::Heading;
 
 /// What happened to the car.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,19 +174,6 @@ pub struct Liveness {
     pub colour: Finding,
     /// Does something stand on the presence loop? Unknown where none is wired.
     pub presence: Finding,
-}
-
-/// Which way it drove, as the camera sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Heading {
-    /// Towards the camera.
-    Coming,
-    /// Away from it.
-    Going,
-    /// Neither, or it cannot be told yet.
-    #[default]
-    Standing,
 }
 
 /// The record of one arrival.

@@ -9,22 +9,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
-use jiff::Timestamp;
+use jiff::Zoned;
 
-use super::event::{Arrival, Event, Outcome, PulseReport, Rule, SlotRead, VehicleRef};
-use super::matching::{Match, Roster};
+use super::account::{self, Grounds};
+use super::event::{Arrival, Event, Heading, Outcome, PulseReport, Rule, Times};
+use super::inside::Inside;
+use super::liveness::{self, Presence};
+use super::matching::Roster;
+use super::mode::Hand;
 use super::policy::{self, Case, Verdict};
+use super::recent::Recent;
 use super::strangers::Strangers;
 use super::viewfinder::Viewfinder;
 use crate::barrier::Pulse;
 use crate::camera::Frame;
-use crate::config;
+use crate::clock::Clock;
+use crate::config::{self, Direction, Strength};
 use crate::picture::Picture;
-use crate::plate::{ALPHABET, Colour, Plate};
-use crate::register::{self, Snapshot};
+use crate::plate::Plate;
+use crate::register::Snapshot;
 use crate::telemetry::Telemetry;
+use crate::vision::Reading;
+use crate::vision::surroundings::Surroundings;
 use crate::vision::track::{Track, Tracker};
-use crate::vision::{Reading, SlotProbabilities};
 
 /// Where the lane's frames come from: a camera, or a test's script.
 pub trait Frames: Send {
@@ -42,8 +49,8 @@ pub trait Sight: Send {
 
 /// What presses "open".
 pub trait Button: Send {
-    /// Presses it, if it was not pressed just now.
-    fn press(&self) -> Pulse;
+    /// Presses it, if it was not pressed just now. `service`: for fire, rescue or police.
+    fn press(&self, service: bool) -> Pulse;
 }
 
 /// What the lane is told and what it is given.
@@ -56,6 +63,14 @@ pub struct Parts {
     pub register: Box<dyn Fn() -> Arc<Snapshot> + Send>,
     /// The barrier.
     pub button: Box<dyn Button>,
+    /// The presence loop.
+    pub presence: Box<dyn Presence>,
+    /// What time it is.
+    pub clock: Box<dyn Clock>,
+    /// The mode that stewards set by hand.
+    pub hand: Hand,
+    /// Who is inside.
+    pub inside: Inside,
     /// Arrivals out.
     pub arrivals: Sender<Arrival>,
     /// For those who want to see what the lane sees.
@@ -64,7 +79,14 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// The compound's rules.
     pub rules: config::Gate,
+    /// Its hours.
+    pub schedule: config::Schedule,
+    /// How photographs of plates are looked for.
+    pub photo_check: config::PhotoCheck,
 }
+
+/// A car that crawls on is refused after this many times what a standing one is given.
+const CRAWLS: u32 = 5;
 
 /// The lane: every stage, and what it remembers from frame to frame.
 pub struct Lane {
@@ -75,15 +97,8 @@ pub struct Lane {
     roster: Roster,
     snapshot: Arc<Snapshot>,
     cars: Vec<Car>,
-    recent: Vec<Recent>,
+    recent: Recent,
     gone: Vec<Track>,
-}
-
-/// A plate that was decided about, for as long as it may still be the same arrival.
-struct Recent {
-    plate: Plate,
-    outcome: Outcome,
-    seen: Instant,
 }
 
 /// What the lane remembers of one track.
@@ -95,6 +110,16 @@ struct Car {
     recorded: Option<Outcome>,
     /// The best look at it so far, for the record of a car that left without being let in.
     best: Option<(Event, Picture)>,
+    /// What was seen around its plate.
+    around: Surroundings,
+}
+
+/// When a frame passed which stage.
+#[derive(Clone, Copy)]
+struct Stamps {
+    captured: Instant,
+    taken: Instant,
+    read: Instant,
 }
 
 impl Lane {
@@ -111,7 +136,7 @@ impl Lane {
             roster,
             snapshot,
             cars: Vec::new(),
-            recent: Vec::new(),
+            recent: Recent::default(),
             gone: Vec::new(),
         }
     }
@@ -123,6 +148,11 @@ impl Lane {
                 break;
             }
         }
+        self.finish();
+    }
+
+    /// No more frames come: cars that were not decided about are put on record.
+    pub fn finish(&mut self) {
         self.tracker.clear(&mut self.gone);
         self.finish_gone();
     }
@@ -134,12 +164,12 @@ impl Lane {
         let mut frame = self.frame.take();
         if !self.parts.frames.next(&mut frame, timeout) {
             self.frame = frame;
-            self.tracker.update(Instant::now(), &[], &mut self.gone);
+            self.tracker.update(self.parts.clock.now(), &[], &mut self.gone);
             self.finish_gone();
             return false;
         }
         let Some(current) = frame else { return false };
-        let begun = Instant::now();
+        let taken = self.parts.clock.now();
 
         // 2. Every plate on it, a probability for each slot and character.
         let readings = match self.parts.sight.read(&current.picture) {
@@ -151,6 +181,7 @@ impl Lane {
                 return true;
             }
         };
+        let stamps = Stamps { captured: current.captured, taken, read: self.parts.clock.now() };
         self.parts.viewfinder.offer(&current.picture, readings);
 
         // 3. Joined with the frames before: one track a car.
@@ -160,11 +191,11 @@ impl Lane {
         // 4. Match, policy, barrier, event: for each car in this frame.
         for i in 0..self.tracker.tracks().len() {
             if self.tracker.tracks()[i].fresh {
-                self.consider(i, &current);
+                self.consider(i, &current, stamps);
             }
         }
         self.finish_gone();
-        self.parts.telemetry.frame_read(begun.elapsed(), current.captured);
+        self.parts.telemetry.frame_read(self.parts.clock.since(taken), current.captured);
         self.frame = Some(current);
         true
     }
@@ -179,52 +210,91 @@ impl Lane {
     }
 
     /// Decides about one car, and acts.
-    fn consider(&mut self, index: usize, frame: &Frame) {
-        let track = &self.tracker.tracks()[index];
-        let car = match self.cars.iter().position(|c| c.track == track.id) {
-            Some(i) => i,
-            None => {
-                self.cars.push(Car { track: track.id, plate: None, recorded: None, best: None });
-                self.cars.len() - 1
-            }
-        };
+    fn consider(&mut self, index: usize, frame: &Frame, stamps: Stamps) {
+        let car = self.car_of(self.tracker.tracks()[index].id);
         if let (Some(plate), Some(outcome)) = (self.cars[car].plate, self.cars[car].recorded) {
-            remember(&mut self.recent, plate, outcome);
+            self.recent.remember(plate, outcome, self.parts.clock.now());
         }
         if self.cars[car].recorded == Some(Outcome::Opened) {
             return;
         }
+        let track = &self.tracker.tracks()[index];
+        let (rules, settings) = (&self.parts.rules, &self.parts.photo_check);
+        if settings.strength != Strength::Off {
+            self.cars[car].around.look(&frame.picture, &track.quad);
+        }
         let slots = track.fused();
         let snapshot = self.snapshot.clone();
         let found = self.roster.weigh(&slots, &snapshot, &self.strangers);
-        let colour = track.colour();
-        let case = Case { found: &found, colour, frames: track.frames };
-        let today = register::today();
-        let verdict = policy::decide(&case, &self.parts.rules, today);
-        let (waited, best_now) = (frame.captured.saturating_duration_since(track.first_seen), track.best_now);
-        let patience = Duration::from_millis(self.parts.rules.refuse_after_ms);
-        let event = || self.describe(track, &slots, &found, colour, today, frame.taken_at);
-
+        let size = [frame.picture.width as f32, frame.picture.height as f32];
+        let presence = self.parts.presence.is_on();
+        let liveness = liveness::look(track, &self.cars[car].around, found.read, presence, size, settings);
+        let now = self.parts.clock.local();
+        let case = Case {
+            found: &found,
+            register: &snapshot,
+            colour: track.colour(),
+            frames: track.frames,
+            heading: track.motion.heading(),
+            liveness,
+            is_live: liveness::passes(&liveness, track, settings.strength),
+            mode: self.parts.hand.mode(&now, &self.parts.schedule),
+        };
+        let verdict = policy::decide(&case, rules, &now);
+        let (best_now, late) = (track.best_now, self.is_late(track, frame.captured));
+        let event = || {
+            let times = self.times(stamps, track.first_seen);
+            let (gate, one_in, today, at) = (&*rules.name, rules.false_open_one_in, now.date(), frame.taken_at);
+            let grounds = Grounds { gate, track, slots: &slots, found: &found, liveness, one_in, today, at };
+            Event { rule: verdict.rule(), times, ..account::of(&grounds) }
+        };
         match verdict {
-            Verdict::Open(rule) => {
+            Verdict::Open(_) => {
                 let event = event();
-                self.open(car, rule, event, frame);
+                let pass = found.best().map(|best| best.plate);
+                self.open(car, event, pass, &now, frame);
             }
             _ if self.cars[car].recorded.is_some() => {}
-            Verdict::Refuse(rule) => {
-                let event = Event { outcome: Outcome::Refused, rule, ..event() };
-                self.record(car, event, frame.picture.clone());
-            }
-            Verdict::Wait(rule) if case.frames >= self.parts.rules.frames_to_open && waited >= patience => {
-                let event = Event { outcome: Outcome::Refused, rule, ..event() };
-                self.record(car, event, frame.picture.clone());
-            }
-            Verdict::Wait(rule) => {
+            Verdict::Wait(_) if !late || case.frames < rules.frames_to_open => {
                 if best_now || self.cars[car].best.is_none() {
-                    let event = Event { outcome: Outcome::Refused, rule, ..event() };
+                    let event = event();
                     self.keep_best(car, event, &frame.picture);
                 }
             }
+            Verdict::Refuse(_) | Verdict::Wait(_) => {
+                let event = event();
+                self.record(car, event, frame.picture.clone());
+            }
+        }
+    }
+
+    /// What is remembered of this track.
+    fn car_of(&mut self, track: u64) -> usize {
+        self.cars.iter().position(|car| car.track == track).unwrap_or_else(|| {
+            let around = Surroundings::default();
+            self.cars.push(Car { track, plate: None, recorded: None, best: None, around });
+            self.cars.len() - 1
+        })
+    }
+
+    /// Has this car stood, or crawled, for as long as the gate waits for better frames? One that drives away is waited for
+    /// until it has gone.
+    fn is_late(&self, track: &Track, at: Instant) -> bool {
+        let patience = Duration::from_millis(self.parts.rules.refuse_after_ms);
+        let waited = at.saturating_duration_since(track.first_seen);
+        let leaving = track.motion.heading() == Heading::Going && !track.motion.came;
+        !leaving && (track.motion.stood(at) >= patience || waited >= patience * CRAWLS)
+    }
+
+    fn times(&self, stamps: Stamps, first_seen: Instant) -> Times {
+        let ms = |at: Instant| at.saturating_duration_since(stamps.captured).as_secs_f64() * 1e3;
+        let now = self.parts.clock.now();
+        Times {
+            taken_ms: ms(stamps.taken),
+            read_ms: ms(stamps.read),
+            decided_ms: ms(now),
+            relay_ms: None,
+            since_first_ms: now.saturating_duration_since(first_seen).as_secs_f64() * 1e3,
         }
     }
 
@@ -240,9 +310,9 @@ impl Lane {
         }
     }
 
-    /// Presses "open" for a car, unless its frame is too old.
-    fn open(&mut self, car: usize, rule: Rule, mut event: Event, frame: &Frame) {
-        if frame.captured.elapsed() > Duration::from_millis(self.parts.rules.max_frame_age_ms) {
+    /// Presses "open" for a car, unless its frame is too old. `plate` is the registered one it was taken for.
+    fn open(&mut self, car: usize, mut event: Event, plate: Option<Plate>, now: &Zoned, frame: &Frame) {
+        if self.parts.clock.since(frame.captured) > Duration::from_millis(self.parts.rules.max_frame_age_ms) {
             self.parts.telemetry.stale();
             (event.outcome, event.rule) = (Outcome::Refused, Rule::Stale);
             self.keep_best(car, event, &frame.picture);
@@ -253,21 +323,47 @@ impl Lane {
             (self.cars[car].recorded, self.cars[car].plate) = (Some(Outcome::Opened), event.plate);
             return;
         }
-        event.rule = rule;
-        (event.outcome, event.pulse) = match self.parts.button.press() {
+        event.outcome = Outcome::Opened;
+        match self.parts.button.press(event.rule == Rule::Service) {
             Pulse::Pressed(at) => {
                 let after = at.saturating_duration_since(frame.captured);
                 self.parts.telemetry.pulse(after);
-                (Outcome::Opened, Some(PulseReport::Pressed { after_ms: after.as_secs_f64() * 1e3 }))
+                let after_ms = after.as_secs_f64() * 1e3;
+                (event.pulse, event.times.relay_ms) = (Some(PulseReport::Pressed { after_ms }), Some(after_ms));
+                self.count_entry(&mut event, plate, now);
             }
-            Pulse::JustPressed => (Outcome::Opened, Some(PulseReport::JustPressed)),
+            Pulse::JustPressed => {
+                // For the car in front. This one gets its own pulse once the gap is over; if it slips through before, its
+                // best look is put on record when it has gone.
+                event.pulse = Some(PulseReport::JustPressed);
+                self.keep_best(car, event, &frame.picture);
+                return;
+            }
             Pulse::Failed(error) => {
                 tracing::error!(%error, "the barrier could not be opened");
-                (Outcome::Failed, Some(PulseReport::Failed { reason: error.to_string() }))
+                (event.outcome, event.pulse) =
+                    (Outcome::Failed, Some(PulseReport::Failed { reason: error.to_string() }));
             }
-        };
+        }
         if self.cars[car].recorded != Some(event.outcome) {
             self.record(car, event, frame.picture.clone());
+        }
+    }
+
+    /// It has been let in: a visitor has one entry less, and who is inside is inside.
+    fn count_entry(&self, event: &mut Event, plate: Option<Plate>, now: &Zoned) {
+        let Some(plate) = plate.filter(|_| event.rule != Rule::Service) else { return };
+        if event.rule == Rule::Pass
+            && let Some(pass) = policy::good_pass(&self.snapshot, plate, now)
+        {
+            // Another lane may have taken the last one in this very moment: one car more, once.
+            pass.take();
+            event.pass = Some(pass.id());
+        }
+        match self.parts.rules.direction {
+            Direction::In if event.vehicle.is_some() => event.already_inside = self.parts.inside.comes_in(plate),
+            Direction::Out if event.vehicle.is_some() => self.parts.inside.leaves(plate),
+            _ => {}
         }
     }
 
@@ -277,7 +373,7 @@ impl Lane {
         self.cars[car].best = None;
         if let Some(plate) = event.plate {
             let repeat = event.outcome == Outcome::Refused && self.is_repeat(plate, Outcome::Refused);
-            remember(&mut self.recent, plate, event.outcome);
+            self.recent.remember(plate, event.outcome, self.parts.clock.now());
             if repeat {
                 return;
             }
@@ -289,14 +385,9 @@ impl Lane {
         }
     }
 
-    /// Had this plate this outcome a moment ago? A car that stays at the gate is one arrival, however often its track
-    /// breaks: the time counts from when it was last seen.
     fn is_repeat(&mut self, plate: Plate, outcome: Outcome) -> bool {
         let keep = Duration::from_secs(self.parts.rules.repeat_after_s);
-        self.recent.retain(|r| r.seen.elapsed() < keep);
-        // One that was let in and is then read less well is no refusal.
-        let same = |o: Outcome| o == outcome || (outcome == Outcome::Refused && o == Outcome::Opened);
-        self.recent.iter().any(|r| r.plate == plate && same(r.outcome))
+        self.recent.is_repeat(plate, outcome, self.parts.clock.now(), keep)
     }
 
     /// Puts cars on record that left undecided.
@@ -307,57 +398,25 @@ impl Lane {
             if self.cars[i].recorded.is_none()
                 && track.frames >= self.parts.rules.frames_to_open.max(2)
                 && let Some((event, picture)) = self.cars[i].best.take()
-                && event.rule != Rule::Unreadable
             {
-                self.record(i, event, picture);
+                let event = self.farewell(event, &track);
+                if event.rule != Rule::Unreadable {
+                    self.record(i, event, picture);
+                }
             }
             self.cars.swap_remove(i);
         }
     }
 
-    fn describe(
-        &self,
-        track: &Track,
-        slots: &SlotProbabilities,
-        found: &Match<'_>,
-        colour: Colour,
-        today: jiff::civil::Date,
-        at: Timestamp,
-    ) -> Event {
-        let likely = found.vehicle.filter(|v| v.plate == found.read || found.is_neighbour());
-        Event {
-            plate: Some(found.read).filter(|_| found.confidence > 0.2),
-            text: slots.text(),
-            kind: Some(found.read.kind(colour)).filter(|_| found.confidence > 0.2),
-            slots: slot_reads(slots),
-            vehicle: likely.map(|v| VehicleRef {
-                plate: v.plate,
-                household: v.household.clone(),
-                standing: v.standing(today),
-            }),
-            posterior: found.posterior(),
-            frames: track.frames,
-            quad: track.quad,
-            ..Event::blank(&self.parts.rules.name, at)
+    /// The record of a car that has gone undecided: one that was only ever seen driving away has left.
+    fn farewell(&self, event: Event, track: &Track) -> Event {
+        let left = track.motion.heading() == Heading::Going && !track.motion.came && event.outcome == Outcome::Refused;
+        if !left {
+            return event;
         }
+        if let (Some(vehicle), Direction::In) = (&event.vehicle, self.parts.rules.direction) {
+            self.parts.inside.leaves(vehicle.plate);
+        }
+        Event { outcome: Outcome::Seen, rule: Rule::Leaving, heading: Heading::Going, ..event }
     }
-}
-
-fn remember(recent: &mut Vec<Recent>, plate: Plate, outcome: Outcome) {
-    let seen = Instant::now();
-    match recent.iter_mut().find(|r| r.plate == plate) {
-        Some(known) => (known.outcome, known.seen) = (outcome, seen),
-        None => recent.push(Recent { plate, outcome, seen }),
-    }
-}
-
-/// The slots for the record: the likeliest character of each, and the others above 1 %.
-fn slot_reads(slots: &SlotProbabilities) -> Vec<SlotRead> {
-    let read = |row: &[f32; ALPHABET.len()]| {
-        let mut all: Vec<(char, f32)> = ALPHABET.iter().copied().zip(row.iter().map(|l| l.exp())).collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let or = all[1..].iter().copied().take_while(|(_, p)| *p > 0.01).take(4).collect();
-        SlotRead { char: all[0].0, p: all[0].1, or }
-    };
-    slots.0.iter().map(read).collect()
 }

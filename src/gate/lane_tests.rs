@@ -1,38 +1,56 @@
-//! The lane driven by scripted readings: what opens, what does not, and what is put on record.
+//! The lane driven by scripted readings and a scripted clock: what opens, what does not, and what is put on record.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
-use jiff::Timestamp;
+use crossbeam_channel::bounded;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use parking_lot::Mutex;
 
-use super::event::{Arrival, Outcome, PulseReport, Rule};
+use super::event::{Arrival, Finding, Heading, Outcome, PulseReport, Rule};
+use super::inside::Inside;
 use super::lane::{Button, Frames, Lane, Parts, Sight};
+use super::liveness::Presence;
+use super::mode::{ByHand, Hand, Mode};
 use crate::barrier::{ArmError, Pulse};
 use crate::camera::Frame;
-use crate::config;
+use crate::clock::{Clock, Hands};
+use crate::config::{self, Strength};
 use crate::picture::Picture;
-use crate::register::{Dues, Snapshot, Vehicle};
+use crate::register::{Change, Dues, Pass, Register, Snapshot, Vehicle};
+use crate::store::Store;
 use crate::vision::Reading;
 use crate::vision::track::tests::reading;
 
-/// Hands out empty frames, `ages` old, one a step.
-struct Script(VecDeque<Duration>, u64);
+const TICK: Duration = Duration::from_millis(80);
+
+/// Hands out empty frames, `age` old, one a step; `None` is a pause without frames.
+struct Script {
+    left: VecDeque<Option<Duration>>,
+    age: Duration,
+    clock: Hands,
+    sequence: u64,
+}
 
 impl Frames for Script {
     fn next(&mut self, frame: &mut Option<Frame>, _: Duration) -> bool {
-        let Some(age) = self.0.pop_front() else { return false };
-        self.1 += 1;
-        let captured = Instant::now() - age;
-        let picture = Picture::filled(64, 48, [90, 90, 90]);
-        *frame = Some(Frame { picture, captured, taken_at: Timestamp::now(), sequence: self.1 });
+        let Some(next) = self.left.pop_front() else { return false };
+        if let Some(pause) = next {
+            self.clock.turn(pause);
+            return false;
+        }
+        self.clock.turn(TICK);
+        self.sequence += 1;
+        let captured = self.clock.now() - self.age;
+        let picture = Picture::filled(640, 360, [90, 90, 90]);
+        *frame = Some(Frame { picture, captured, taken_at: self.clock.wall(), sequence: self.sequence });
         true
     }
 
     fn ended(&self) -> bool {
-        self.0.is_empty()
+        self.left.is_empty()
     }
 }
 
@@ -46,78 +64,162 @@ impl Sight for Seen {
     }
 }
 
-#[derive(Clone, Default)]
-struct Presses(Arc<Mutex<u32>>, bool);
+/// A button that notes when it was pressed, and keeps a gap of three seconds.
+#[derive(Clone)]
+struct Presses {
+    at: Arc<Mutex<Vec<std::time::Instant>>>,
+    clock: Hands,
+    broken: bool,
+}
 
 impl Button for Presses {
-    fn press(&self) -> Pulse {
-        if self.1 {
+    fn press(&self, _: bool) -> Pulse {
+        if self.broken {
             return Pulse::Failed(ArmError::Output("the line is gone".into()));
         }
-        *self.0.lock() += 1;
-        Pulse::Pressed(Instant::now())
+        let (now, mut at) = (self.clock.now(), self.at.lock());
+        if at.last().is_some_and(|last| now - *last < Duration::from_secs(3)) {
+            return Pulse::JustPressed;
+        }
+        at.push(now);
+        Pulse::Pressed(now)
     }
 }
 
-struct Stand {
-    lane: Lane,
-    presses: Presses,
-    arrivals: Receiver<Arrival>,
-    steps: usize,
+struct Loop(Option<bool>);
+
+impl Presence for Loop {
+    fn is_on(&self) -> Option<bool> {
+        self.0
+    }
+}
+
+/// What a test may change about the gate.
+struct Setting {
+    age: Duration,
+    broken: bool,
+    room: usize,
+    presence: Option<bool>,
+    rules: config::Gate,
+    strength: Strength,
+    schedule: config::Schedule,
+    hand: Hand,
+    inside: Inside,
+    register: Arc<Snapshot>,
+    wall: Timestamp,
+    sight_ends: usize,
+}
+
+impl Default for Setting {
+    fn default() -> Setting {
+        Setting {
+            age: Duration::ZERO,
+            broken: false,
+            room: 16,
+            presence: None,
+            rules: config::Gate::default(),
+            strength: Strength::Refuse,
+            schedule: config::Schedule::default(),
+            hand: Hand::default(),
+            inside: Inside::default(),
+            register: Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏F8K291", Dues::default())])),
+            wall: "2026-11-25T12:00:00Z".parse().unwrap(),
+            sight_ends: 0,
+        }
+    }
 }
 
 fn vehicle(plate: &str, dues: Dues) -> Vehicle {
     Vehicle::new(plate.parse().unwrap(), "2-301").with(dues)
 }
 
-fn stand(frames: Vec<Vec<Reading>>, age: Duration, broken: bool, room: usize) -> Stand {
-    let register =
-        Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏F8K291", Dues::default())]));
-    let presses = Presses(Arc::default(), broken);
-    let (send, arrivals) = bounded(room);
-    let steps = frames.len();
-    let lane = Lane::new(Parts {
-        frames: Box::new(Script(vec![age; steps].into(), 0)),
-        sight: Box::new(Seen(frames.into(), Vec::new())),
+/// One step of a script: what is read in a frame, or a pause without frames.
+type Steps = Vec<Result<Vec<Reading>, Duration>>;
+
+/// Lets the script run; gives how often it was pressed, and what was put on record.
+fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
+    let clock = Hands::at(setting.wall, "Asia/Shanghai".parse_zone());
+    let at = Arc::<Mutex<Vec<_>>>::default();
+    let presses = Presses { at, clock: clock.clone(), broken: setting.broken };
+    let (send, arrivals) = bounded(setting.room);
+    let left = steps.iter().map(|step| step.as_ref().err().copied()).collect();
+    let count = steps.len();
+    let mut readings: VecDeque<Vec<Reading>> = steps.into_iter().filter_map(Result::ok).collect();
+    readings.truncate(readings.len() - setting.sight_ends);
+    let register = setting.register;
+    let mut lane = Lane::new(Parts {
+        frames: Box::new(Script { left, age: setting.age, clock: clock.clone(), sequence: 0 }),
+        sight: Box::new(Seen(readings, Vec::new())),
         register: Box::new(move || register.clone()),
         button: Box::new(presses.clone()),
+        presence: Box::new(Loop(setting.presence)),
+        clock: Box::new(clock),
+        hand: setting.hand,
+        inside: setting.inside,
         arrivals: send,
         viewfinder: Arc::default(),
         telemetry: Arc::default(),
-        // Standing cars are put on record at once, so that a test need not wait.
-        rules: config::Gate { refuse_after_ms: 0, ..Default::default() },
+        rules: setting.rules,
+        schedule: setting.schedule,
+        photo_check: config::PhotoCheck { strength: setting.strength, ..Default::default() },
     });
-    Stand { lane, presses, arrivals, steps }
+    for _ in 0..count {
+        lane.step(Duration::ZERO);
+    }
+    lane.finish();
+    let pressed = presses.at.lock().len();
+    (pressed, arrivals.try_iter().collect())
 }
 
-impl Stand {
-    fn run(mut self) -> (u32, Vec<Arrival>) {
-        for _ in 0..self.steps {
-            self.lane.step(Duration::ZERO);
-        }
-        let pressed = *self.presses.0.lock();
-        (pressed, self.arrivals.try_iter().collect())
+trait Zone {
+    fn parse_zone(&self) -> TimeZone;
+}
+
+impl Zone for str {
+    fn parse_zone(&self) -> TimeZone {
+        TimeZone::get(self).unwrap()
     }
 }
 
-fn fresh(frames: Vec<Vec<Reading>>) -> (u32, Vec<Arrival>) {
-    stand(frames, Duration::ZERO, false, 16).run()
+/// A plate that is so wide and lies as far down as the lane's geometry has it.
+fn at(text: &str, x: f32, width: f32) -> Reading {
+    let mut reading = reading(text, x, width, 0.99);
+    reading.quad.0.iter_mut().for_each(|p| p[1] += 1.2 * width - 80.0);
+    reading
 }
 
-fn car(text: &str, frames: usize) -> Vec<Vec<Reading>> {
-    vec![vec![reading(text, 100.0, 140.0, 0.99)]; frames]
+/// A car that comes up in `frames` frames and stands for as many as `stands`.
+fn car(text: &str, frames: usize, stands: usize) -> Steps {
+    let width = |n: usize| 60.0 + 80.0 * (n.min(frames) as f32 / frames as f32);
+    (0..frames + stands).map(|n| Ok(vec![at(text, 100.0, width(n))])).collect()
+}
+
+fn pause(seconds: f32) -> Steps {
+    // In steps, as the lane waits.
+    (0..(seconds / 0.2).round() as usize).map(|_| Err(Duration::from_millis(200))).collect()
+}
+
+fn fresh(steps: Steps) -> (usize, Vec<Arrival>) {
+    run(steps, Setting::default())
 }
 
 #[test]
 fn a_paid_car_is_let_in_once_however_long_it_stands() {
-    let (pressed, arrivals) = fresh(car("苏F12345", 40));
-    assert_eq!(pressed, 1);
-    assert_eq!(arrivals.len(), 1);
+    let (pressed, arrivals) = fresh(car("苏F12345", 10, 400));
+    assert_eq!((pressed, arrivals.len()), (1, 1));
     let event = &arrivals[0].event;
-    assert_eq!((event.outcome, event.rule, event.frames), (Outcome::Opened, Rule::Paid, 2));
+    assert_eq!((event.outcome, event.rule, event.heading), (Outcome::Opened, Rule::Paid, Heading::Coming));
+    assert!(event.frames <= 4, "{}", event.frames);
     assert_eq!(event.vehicle.as_ref().unwrap().household, "2-301");
     assert!(matches!(event.pulse, Some(PulseReport::Pressed { after_ms }) if after_ms < 500.0));
-    assert_eq!(event.slots.len(), 8);
+    assert_eq!((event.slots.len(), event.candidates[0].plate.to_string().as_str()), (8, "苏F12345"));
+    assert!(event.ratio >= event.needed && event.margin >= event.needed && !event.looks.is_empty());
+    assert_eq!((event.liveness.growth, event.liveness.colour), (Finding::Car, Finding::Car));
+    // It survives the way through the store.
+    let json = serde_json::to_string(event).unwrap();
+    let back: super::event::Event = serde_json::from_str(&json).unwrap();
+    assert_eq!((back.rule, back.looks.len(), back.liveness), (event.rule, event.looks.len(), event.liveness));
+    assert!((back.margin / event.margin - 1.0).abs() < 1e-9);
 }
 
 #[test]
@@ -128,41 +230,48 @@ fn unpaid_strangers_and_near_misses_stay_out_with_their_reason() {
         ("苏F12346", Rule::NearMiss),
         ("苏E12345", Rule::NearMiss),
     ] {
-        let (pressed, arrivals) = fresh(car(text, 12));
-        assert_eq!(pressed, 0, "{text}");
-        let last = &arrivals.last().unwrap().event;
+        let (pressed, arrivals) = fresh(car(text, 10, 40));
+        assert_eq!((pressed, arrivals.len()), (0, 1), "{text}: {arrivals:?}");
+        let last = &arrivals[0].event;
         assert_eq!((last.outcome, last.rule), (Outcome::Refused, rule), "{text}");
-        assert_eq!(arrivals.len(), 1, "{text}: {arrivals:?}");
     }
 }
 
 #[test]
 fn a_parked_car_whose_track_breaks_is_still_one_arrival() {
     for (text, pressed) in [("苏F12345", 1), ("苏F8K291", 0), ("皖A9Z88M", 0)] {
-        let mut stand = stand(car(text, 12), Duration::ZERO, false, 16);
-        for _ in 0..3 {
-            for _ in 0..4 {
-                stand.lane.step(Duration::ZERO);
-            }
+        let mut steps = car(text, 10, 30);
+        for _ in 0..4 {
             // Longer than a track lives without being seen.
-            std::thread::sleep(Duration::from_millis(1000));
+            steps.extend(pause(5.0));
+            steps.extend(car(text, 10, 30));
         }
-        stand.steps = 0;
-        let (presses, arrivals) = stand.run();
+        let (presses, arrivals) = run(steps, Setting::default());
         assert_eq!((presses, arrivals.len()), (pressed, 1), "{text}: {arrivals:?}");
     }
 }
 
 #[test]
+fn a_car_that_comes_again_later_is_let_in_again() {
+    let mut steps = car("苏F12345", 10, 5);
+    steps.extend(pause(30.0));
+    steps.extend(car("苏F12345", 10, 5));
+    assert_eq!(fresh(steps).0, 2);
+}
+
+#[test]
 fn old_frames_never_open() {
-    let (pressed, arrivals) = stand(car("苏F12345", 10), Duration::from_secs(2), false, 16).run();
+    let (pressed, arrivals) =
+        run(car("苏F12345", 10, 10), Setting { age: Duration::from_secs(2), ..Default::default() });
     assert_eq!(pressed, 0);
-    assert!(arrivals.iter().all(|a| a.event.outcome == Outcome::Refused));
+    assert_eq!((arrivals.len(), arrivals[0].event.rule), (1, Rule::Stale));
+    let (pressed, _) = run(car("苏FX234应急", 10, 10), Setting { age: Duration::from_secs(2), ..Default::default() });
+    assert_eq!(pressed, 0);
 }
 
 #[test]
 fn a_broken_output_is_on_record_as_failed() {
-    let (_, arrivals) = stand(car("苏F12345", 10), Duration::ZERO, true, 16).run();
+    let (_, arrivals) = run(car("苏F12345", 10, 10), Setting { broken: true, ..Default::default() });
     let failed: Vec<_> = arrivals.iter().filter(|a| a.event.outcome == Outcome::Failed).collect();
     assert_eq!(failed.len(), 1);
     assert!(matches!(&failed[0].event.pulse, Some(PulseReport::Failed { reason }) if reason.contains("gone")));
@@ -170,26 +279,176 @@ fn a_broken_output_is_on_record_as_failed() {
 
 #[test]
 fn a_recorder_that_does_not_keep_up_never_stops_the_lane() {
-    let mut frames = car("苏F12345", 5);
-    frames.extend(car("皖A9Z88M", 5));
-    frames.extend(car("沪C77Q10", 5));
-    let (pressed, arrivals) = stand(frames, Duration::ZERO, false, 1).run();
+    let mut steps = car("苏F12345", 10, 5);
+    for text in ["皖A9Z88M", "沪C77Q10"] {
+        steps.extend(pause(4.0));
+        steps.extend(car(text, 10, 30));
+    }
+    let (pressed, arrivals) = run(steps, Setting { room: 1, ..Default::default() });
     assert_eq!((pressed, arrivals.len()), (1, 1));
 }
 
 #[test]
 fn two_cars_in_one_frame_are_two_arrivals() {
-    let both = vec![reading("苏F12345", 100.0, 140.0, 0.99), reading("皖A9Z88M", 600.0, 140.0, 0.99)];
-    let (pressed, arrivals) = fresh(vec![both; 10]);
-    assert_eq!(pressed, 1);
+    let both =
+        |n: usize| vec![at("苏F12345", 100.0, 60.0 + 4.0 * n as f32), at("皖A9Z88M", 400.0, 60.0 + 4.0 * n as f32)];
+    let (pressed, arrivals) = fresh((0..20).map(|n| Ok(both(n))).collect());
+    assert_eq!((pressed, arrivals.len()), (1, 2));
     assert!(arrivals.iter().any(|a| a.event.rule == Rule::Stranger));
 }
 
 #[test]
+fn a_registered_car_behind_another_gets_a_pulse_of_its_own_after_the_gap() {
+    let register = Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏FA67K9", Dues::settled())]));
+    let frame = |n: usize| {
+        let second = at("苏FA67K9", 240.0, 40.0 + 1.5 * n as f32);
+        if n < 25 { vec![at("苏F12345", 100.0, 60.0 + 4.0 * n as f32), second] } else { vec![second] }
+    };
+    let steps: Steps = (0..60).map(|n| Ok(frame(n))).collect();
+    let (pressed, arrivals) = run(steps, Setting { register: register.clone(), ..Default::default() });
+    assert_eq!((pressed, arrivals.len()), (2, 2), "{arrivals:?}");
+    assert!(arrivals.iter().all(|a| matches!(a.event.pulse, Some(PulseReport::Pressed { .. }))));
+    // One that slips through within the gap is on record all the same.
+    let (pressed, arrivals) = run((0..30).map(|n| Ok(frame(n))).collect(), Setting { register, ..Default::default() });
+    assert_eq!((pressed, arrivals.len()), (1, 2), "{arrivals:?}");
+    assert!(arrivals.iter().any(|a| a.event.pulse == Some(PulseReport::JustPressed)));
+}
+
+#[test]
 fn a_frame_that_cannot_be_read_is_passed_over() {
-    let mut stand = stand(car("苏F12345", 3), Duration::ZERO, false, 16);
-    stand.lane.step(Duration::ZERO);
     // The script of readings ends before that of frames.
-    stand.steps = 5;
-    assert_eq!(stand.run().0, 1);
+    assert_eq!(run(car("苏F12345", 10, 2), Setting { sight_ends: 2, ..Default::default() }).0, 1);
+}
+
+#[test]
+fn a_photograph_held_still_or_shaken_does_not_open_as_strictly_as_it_is_set() {
+    let shaken = || -> Steps {
+        (0..60).map(|n| Ok(vec![at("苏F12345", 100.0 + 6.0 * (n % 3) as f32, 100.0 + 2.0 * (n % 2) as f32)])).collect()
+    };
+    for (strength, pulses) in [(Strength::Refuse, 0), (Strength::Watch, 1), (Strength::Off, 1)] {
+        let (pressed, arrivals) = run(shaken(), Setting { strength, ..Default::default() });
+        assert_eq!((pressed, arrivals.len()), (pulses, 1), "{strength:?}: {arrivals:?}");
+        assert_eq!(arrivals[0].event.rule, if pulses == 0 { Rule::Photograph } else { Rule::Paid });
+    }
+}
+
+#[test]
+fn a_grey_print_has_the_wrong_colour() {
+    let mut steps = car("苏F12345", 10, 30);
+    for reading in steps.iter_mut().flatten().flatten() {
+        reading.colours = [0.02, 0.0, 0.0, 0.0, 0.95, 0.03];
+    }
+    let (pressed, arrivals) = fresh(steps);
+    assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Photograph), "{arrivals:?}");
+    assert_eq!(arrivals[0].event.liveness.colour, Finding::Picture);
+}
+
+#[test]
+fn a_wired_loop_must_be_on_and_vouches_for_a_car_that_stands() {
+    let standing = || -> Steps { (0..40).map(|_| Ok(vec![at("苏F12345", 100.0, 120.0)])).collect() };
+    let with = |steps, presence| run(steps, Setting { presence, ..Default::default() });
+    assert_eq!(with(standing(), Some(true)).0, 1);
+    assert_eq!(with(standing(), None).0, 0);
+    let (pressed, arrivals) = with(car("苏F12345", 10, 40), Some(false));
+    assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::NothingThere));
+}
+
+#[test]
+fn a_car_that_drives_away_has_left_and_one_that_backs_out_was_refused() {
+    let inside = Inside::default();
+    let away: Steps = (0..20).map(|n| Ok(vec![at("苏F12345", 100.0, 140.0 - 4.0 * n as f32)])).collect();
+    let mut steps = car("苏F12345", 10, 5);
+    steps.extend(pause(60.0));
+    steps.extend(away);
+    steps.extend(pause(60.0));
+    steps.extend(car("苏F12345", 10, 5));
+    steps.extend(pause(60.0));
+    steps.extend(car("苏F12345", 10, 5));
+    let (pressed, arrivals) = run(steps, Setting { inside, ..Default::default() });
+    let told: Vec<_> = arrivals.iter().map(|a| (a.event.outcome, a.event.rule, a.event.already_inside)).collect();
+    assert_eq!(pressed, 3, "a second one of the same plate is an alert, not a lock-out");
+    assert_eq!(
+        told,
+        [
+            (Outcome::Opened, Rule::Paid, false),
+            (Outcome::Seen, Rule::Leaving, false),
+            (Outcome::Opened, Rule::Paid, false),
+            (Outcome::Opened, Rule::Paid, true),
+        ]
+    );
+    let mut backs = car("皖A9Z88M", 4, 0);
+    backs.extend((0..15).map(|n| Ok(vec![at("皖A9Z88M", 100.0, 140.0 - 5.0 * n as f32)])));
+    let (_, arrivals) = fresh(backs);
+    assert_eq!((arrivals[0].event.outcome, arrivals[0].event.rule), (Outcome::Refused, Rule::Stranger));
+}
+
+#[test]
+fn hand_and_hours_hold_the_gate_open_or_closed() {
+    let schedule = config::Schedule { hold_open: vec!["wed 20:00-21:00".parse().unwrap()], closed: Vec::new() };
+    // 12:00 UTC on that Wednesday is 20:00 in Shanghai.
+    let (pressed, arrivals) =
+        run(car("皖A9Z88M", 10, 10), Setting { schedule: schedule.clone(), ..Default::default() });
+    assert_eq!((pressed, arrivals[0].event.rule), (1, Rule::HeldOpen));
+    let hand = Hand::default();
+    let since = "2026-11-25T11:00:00Z".parse().unwrap();
+    hand.set(ByHand { mode: Mode::Closed, by: "王芳".into(), since, until: None });
+    let (pressed, arrivals) =
+        run(car("苏F12345", 10, 10), Setting { schedule: schedule.clone(), hand: hand.clone(), ..Default::default() });
+    assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Closed));
+    // An hour later the schedule is over.
+    let wall = "2026-11-25T13:00:00Z".parse().unwrap();
+    let (pressed, arrivals) = run(car("皖A9Z88M", 10, 20), Setting { schedule, wall, ..Default::default() });
+    assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Stranger));
+}
+
+#[test]
+fn an_ambulance_comes_in_at_once_into_a_closed_gate() {
+    let hand = Hand::default();
+    hand.set(ByHand { mode: Mode::Closed, by: "王芳".into(), since: Timestamp::now(), until: None });
+    let mut steps = car("苏FX234应急", 10, 0);
+    for reading in steps.iter_mut().flatten().flatten() {
+        reading.colours = [0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        *reading = Reading { slots: sure("苏FX234应急"), ..reading.clone() };
+    }
+    let (pressed, arrivals) = run(steps, Setting { hand, ..Default::default() });
+    assert_eq!((pressed, arrivals[0].event.rule), (1, Rule::Service));
+    assert!(arrivals[0].event.frames <= 2, "{}", arrivals[0].event.frames);
+}
+
+/// A reading without any doubt.
+fn sure(text: &str) -> crate::vision::SlotProbabilities {
+    reading(text, 0.0, 100.0, 0.99999).slots
+}
+
+#[test]
+fn a_visitor_comes_in_as_often_as_the_pass_says_and_the_count_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let register = Register::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+    let (now, plate) = (Timestamp::now(), "皖A9Z88M".parse().unwrap());
+    let (from, to) = (now - 1.hour(), now + 1.hour());
+    let (household, note, given_by) = ("2-301".to_owned(), String::new(), "王芳".to_owned());
+    let pass = Pass { id: 1, plate, from, to, entries: Some(1), used: 0, household, note, given_by };
+    register.apply("test", &[Change::Pass(pass)]).unwrap();
+    let mut steps = car("皖A9Z88M", 10, 5);
+    steps.extend(pause(60.0));
+    steps.extend(car("皖A9Z88M", 10, 40));
+    let (pressed, arrivals) = run(steps, Setting { register: register.snapshot(), wall: now, ..Default::default() });
+    let told: Vec<_> = arrivals.iter().map(|a| (a.event.rule, a.event.pass)).collect();
+    assert_eq!((pressed, told), (1, vec![(Rule::Pass, Some(1)), (Rule::PassUsed, None)]));
+    register.keep_counts().unwrap();
+    assert_eq!(register.passes().unwrap()[0].used, 1);
+}
+
+#[test]
+fn a_wall_clock_that_jumps_neither_opens_twice_nor_locks_out() {
+    // The cool-down counts on the clock that never jumps: whatever the wall says, one pulse an arrival, and again later.
+    for wall in ["1970-01-01T00:00:00Z", "2038-01-19T03:14:08Z"] {
+        let mut steps = car("苏F12345", 10, 50);
+        steps.extend(pause(30.0));
+        steps.extend(car("苏F12345", 10, 50));
+        assert_eq!(run(steps, Setting { wall: wall.parse().unwrap(), ..Default::default() }).0, 2, "{wall}");
+    }
+    let clock = Hands::at("2026-11-25T12:00:00Z".parse().unwrap(), TimeZone::UTC);
+    clock.set_wall(clock.wall() - SignedDuration::from_hours(24));
+    assert_eq!(clock.local().date(), jiff::civil::date(2026, 11, 24));
 }

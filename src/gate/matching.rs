@@ -1,45 +1,73 @@
 //! Which car of the register is this, and could it be a stranger's?
 //!
-//! In: the fused evidence of one car and the register. Out: a [`Match`] with a likelihood ratio.
+//! In: the fused evidence of one car and the register. Out: a [`Match`]: a posterior for each car, and how it compares
+//! with strangers.
 //!
-//! Two explanations compete for the pictures. *Registered*: one of the N registered cars, each as likely as the other.
-//! *Stranger*: a well-formed plate that is not in the register, drawn from [`super::strangers`]. With `E` the evidence,
+//! Two explanations compete for the pictures. *Registered*: one of the N registered plates (cars and visitors), each as
+//! likely as the other. *Stranger*: a well-formed plate that is not in the register, drawn from [`super::strangers`] or,
+//! one time in a hundred, next to a registered one. With `E` the evidence,
 //!
 //! ```text
-//! ratio = P(E | registered) / P(E | stranger)
+//! ratio  = P(E | registered) / P(E | stranger)
+//! margin = P(E | the likeliest car) / P(E | the best plate that is not registered)
 //! ```
 //!
-//! and the barrier opens only at `ratio >= false_open_one_in`. That keeps the promise whatever the strangers look like
-//! one by one: for any threshold t, the chance that a stranger's pictures reach `ratio >= t` is at most 1/t (Markov's
-//! inequality, as in Wald's sequential test: Wald, "Sequential Tests of Statistical Hypotheses", 1945), as far as the
-//! reader's probabilities are calibrated.
+//! and the barrier opens only when both reach the budget, `false_open_one_in`. The first keeps the promise for strangers
+//! as they come: for any threshold t, the chance that a stranger's pictures ever reach `ratio >= t` is at most 1/t,
+//! however long one looks (Ville's inequality, the ground of Wald's sequential test: Wald, "Sequential Tests of
+//! Statistical Hypotheses", 1945). The second keeps it for each single plate, also one chosen to be mistaken: of the
+//! pictures of any one stranger's plate, at most one in t make a given car look t times likelier than the truth. Both as
+//! far as the reader's probabilities are calibrated (`calibration/`).
 //!
-//! One more condition guards against plates that differ in one character: the best stranger's plate must explain the
-//! pictures worse by a clear factor ([`CLEARLY`]), however rare such a stranger is.
+//! Posteriors are given for "every second car is registered". Adding a car to the register never raises another's: what
+//! the new one takes out of the strangers' mass is less than what it brings.
 
 use super::strangers::Strangers;
 use crate::plate::{ALPHABET, Plate, SLOTS};
-use crate::register::{Snapshot, Vehicle};
+use crate::register::{Snapshot, Vehicle, are_alike};
 use crate::vision::SlotProbabilities;
 
-/// How much worse every other explanation must be than the car that is let in.
-pub const CLEARLY: f64 = 20.0;
 /// The share of strangers whose plate differs from a registered one in one character. Of the plates issued in one city
 /// (one to two million) those next to 103 registered ones (103 x 5 x 33) are about one in a hundred.
 const NEIGHBOUR_SHARE: f64 = 0.01;
 /// Substitutions that make a plate's neighbours: five serial places of 33 others, 30 provinces, 23 letters.
 const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
+/// How much stricter a car is decided that has a look-alike in the register.
+const STRICTER: f64 = 10.0;
+/// A registered plate that explains the pictures this many times worse than the best is no rival.
+const CLEARLY: f64 = 100.0;
+/// Likelihoods this many times below the best plate's do not matter to any sum.
+const NEGLIGIBLE: f64 = 1e-9;
+/// Candidates that are told.
+pub const CANDIDATES: usize = 5;
+/// The order in which slots are looked at: the serial first, because most cars are of one city.
+const ORDER: [usize; SLOTS] = [6, 5, 4, 3, 2, 1, 0, 7];
+
+type Evidence = [[f64; ALPHABET.len()]; SLOTS];
+
+/// A registered plate as an explanation of the pictures.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The plate.
+    pub plate: Plate,
+    /// The car with this plate; none where it is a visitor's.
+    pub vehicle: Option<&'a Vehicle>,
+    /// P(evidence | this plate), up to the constant that all likelihoods share.
+    pub likelihood: f64,
+    /// The probability that it is this one, if every second car is registered; 0..1.
+    pub posterior: f64,
+    /// Does the register hold another that a camera could take for it?
+    pub has_lookalike: bool,
+}
 
 /// What the evidence says.
 #[derive(Clone, Debug)]
 pub struct Match<'a> {
-    /// The likeliest registered car.
-    pub vehicle: Option<&'a Vehicle>,
-    /// The next likeliest registered car, if it is not clearly worse.
-    pub rival: Option<&'a Vehicle>,
+    /// The likeliest registered plates, best first.
+    pub candidates: [Option<Candidate<'a>>; CANDIDATES],
     /// P(evidence | registered) / P(evidence | stranger).
     pub ratio: f64,
-    /// How many times worse the best plate outside of the register explains the evidence than the likeliest car.
+    /// How many times worse the best plate outside of the register explains the evidence than the likeliest candidate.
     pub margin: f64,
     /// The likeliest well-formed plate, registered or not.
     pub read: Plate,
@@ -49,127 +77,153 @@ pub struct Match<'a> {
     pub service: f64,
 }
 
-impl Match<'_> {
-    /// The probability that this is a registered car, if every second car were one; 0..1.
+impl<'a> Match<'a> {
+    /// The likeliest registered plate.
+    pub fn best(&self) -> Option<&Candidate<'a>> {
+        self.candidates[0].as_ref()
+    }
+
+    /// The other registered plates that are not clearly worse than the best.
+    pub fn rivals(&self) -> impl Iterator<Item = &Candidate<'a>> {
+        let top = self.best().map_or(0.0, |best| best.likelihood);
+        self.candidates[1..].iter().flatten().filter(move |c| c.likelihood * CLEARLY > top)
+    }
+
+    /// The probability that this is a registered plate, if every second car had one; 0..1.
     pub fn posterior(&self) -> f64 {
         if self.ratio.is_finite() { self.ratio / (1.0 + self.ratio) } else { 1.0 }
     }
 
-    /// Is it the likeliest registered car and no stranger, by this budget?
+    /// What ratio and margin have to reach by this budget: the budget, or more for a car that has look-alikes.
+    pub fn needed(&self, false_open_one_in: f64) -> f64 {
+        let strict = self.best().is_some_and(|best| best.has_lookalike);
+        false_open_one_in * if strict { STRICTER } else { 1.0 }
+    }
+
+    /// Is it the likeliest registered plate and no stranger's, by this budget?
     pub fn is_sure(&self, false_open_one_in: f64) -> bool {
-        self.vehicle.is_some() && self.ratio >= false_open_one_in && self.margin >= CLEARLY
+        let needed = self.needed(false_open_one_in);
+        self.best().is_some() && self.ratio >= needed && self.margin >= needed
     }
 
-    /// Is the plate read one character away from the likeliest registered car's?
-    pub fn is_neighbour(&self) -> bool {
-        self.vehicle.is_some_and(|v| differences(v.plate.slots(), self.read.slots()) == 1)
+    /// Is it a stranger's and none of the register's, by this budget?
+    pub fn is_surely_strange(&self, false_open_one_in: f64) -> bool {
+        self.ratio * false_open_one_in <= 1.0 || self.margin * false_open_one_in <= 1.0
     }
-}
 
-fn differences(a: &[u8; SLOTS], b: &[u8; SLOTS]) -> usize {
-    a.iter().zip(b).filter(|(x, y)| x != y).count()
+    /// Is the plate read one that a camera could take for the likeliest registered one?
+    pub fn is_near_miss(&self) -> bool {
+        self.best().is_some_and(|best| are_alike(&best.plate, &self.read))
+    }
 }
 
 /// The register, prepared for the match: made anew when the register changes, read for every frame.
 pub struct Roster {
     cars: Vec<Car>,
+    /// All plates as numbers, in order, to ask whether one is registered.
+    keys: Vec<u64>,
 }
 
 struct Car {
     slots: [u8; SLOTS],
+    plate: Plate,
+    /// Where it stands among the snapshot's vehicles; none for a visitor.
+    vehicle: Option<u32>,
+    /// How many registered plates differ from it in one character.
+    neighbours: u16,
+    has_lookalike: bool,
     /// The prior that a stranger of the generic kind has this very plate.
     generic: f64,
-    /// Characters that would turn it into another registered plate: (slot, alphabet index).
-    registered_neighbours: Vec<(usize, u8)>,
 }
 
 impl Roster {
     /// Prepares a register.
     pub fn new(snapshot: &Snapshot, strangers: &Strangers) -> Roster {
-        let all: Vec<[u8; SLOTS]> = snapshot.vehicles().iter().map(|v| *v.plate.slots()).collect();
-        let cars = all
-            .iter()
-            .map(|slots| Car {
-                slots: *slots,
-                generic: strangers.prior(slots),
-                registered_neighbours: all
-                    .iter()
-                    .filter(|other| differences(slots, other) == 1)
-                    .filter_map(|other| (0..SLOTS).find(|&s| slots[s] != other[s]).map(|s| (s, other[s])))
-                    .collect(),
-            })
-            .collect();
-        Roster { cars }
+        let car = |plate: Plate, vehicle| Car {
+            slots: *plate.slots(),
+            plate,
+            vehicle,
+            neighbours: 0,
+            has_lookalike: false,
+            generic: strangers.prior(plate.slots()),
+        };
+        let vehicles = snapshot.vehicles().iter().enumerate();
+        let mut cars: Vec<Car> = vehicles.map(|(i, v)| car(v.plate, Some(i as u32))).collect();
+        cars.extend(snapshot.passes().iter().map(|pass| car(pass.plate(), None)));
+        // A plate that is there twice is one explanation; a car goes before a visitor, the last before the first.
+        cars.sort_by_key(|c| (key(&c.slots), c.vehicle.is_none(), std::cmp::Reverse(c.vehicle)));
+        cars.dedup_by_key(|c| key(&c.slots));
+        count_neighbours(&mut cars);
+        mark_lookalikes(&mut cars);
+        Roster { keys: cars.iter().map(|c| key(&c.slots)).collect(), cars }
     }
 
-    /// Weighs the evidence against this register (`snapshot` must be the one it was made of).
+    /// How many plates there are.
+    pub fn len(&self) -> usize {
+        self.cars.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.cars.is_empty()
+    }
+
+    /// Weighs the evidence against this register (`snapshot` must be the one it was made of). Allocates nothing.
     pub fn weigh<'a>(&self, slots: &SlotProbabilities, snapshot: &'a Snapshot, strangers: &Strangers) -> Match<'a> {
         let p = slots.probabilities().map(|row| row.map(|p| p.max(1e-12)));
-        let likelihood = |plate: &[u8; SLOTS]| -> f64 { (0..SLOTS).map(|s| p[s][plate[s] as usize]).product() };
-        let (read, confidence) = strangers.likeliest(&p);
-        let mut best: [Option<(usize, f64)>; 2] = [None, None];
+        let outside = strangers.weigh(&p);
+        let floor = outside.confidence * NEGLIGIBLE;
+        let mut top = Top::default();
         let (mut registered, mut taken, mut near) = (0.0, 0.0, 0.0);
         for (i, car) in self.cars.iter().enumerate() {
-            let l = likelihood(&car.slots);
-            registered += l;
-            taken += l * car.generic;
-            near += self.neighbour_mass(car, l, &p);
-            if best[0].is_none_or(|(_, b)| l > b) {
-                best = [Some((i, l)), best[0]];
-            } else if best[1].is_none_or(|(_, b)| l > b) {
-                best[1] = Some((i, l));
-            }
+            let Some((same, one_off)) = likelihoods(&car.slots, &p, floor) else { continue };
+            registered += same;
+            taken += same * car.generic;
+            near += one_off - same * f64::from(car.neighbours);
+            top.offer(i, same);
         }
         let n = self.cars.len().max(1) as f64;
-        let (mass, service) = strangers.weigh(&p);
         // Rounding may leave the difference of two equal sums below nothing.
-        let generic = (mass - taken).max(0.0);
-        let stranger = (1.0 - NEIGHBOUR_SHARE) * generic + NEIGHBOUR_SHARE * near / (n * NEIGHBOURS_EACH);
-        let top = best[0].map_or(0.0, |(_, l)| l);
-        let rival = best[1].filter(|(_, l)| l * CLEARLY > top);
+        let generic = (outside.mass - taken).max(0.0);
+        let near = near.max(0.0) / (n * NEIGHBOURS_EACH);
+        let stranger = ((1.0 - NEIGHBOUR_SHARE) * generic + NEIGHBOUR_SHARE * near).max(1e-300);
+        let all = registered / n + stranger;
+        let candidate = |(i, likelihood): (usize, f64)| {
+            let car = &self.cars[i];
+            let vehicle = car.vehicle.map(|v| &snapshot.vehicles()[v as usize]);
+            let posterior = likelihood / n / all;
+            Candidate { plate: car.plate, vehicle, likelihood, posterior, has_lookalike: car.has_lookalike }
+        };
+        let best = top.0[0];
         Match {
-            vehicle: best[0].map(|(i, _)| &snapshot.vehicles()[i]),
-            rival: rival.map(|(i, _)| &snapshot.vehicles()[i]),
-            ratio: (registered / n) / stranger.max(1e-300),
-            margin: best[0]
-                .map_or(0.0, |(i, l)| l / self.best_outsider(&self.cars[i], l, &p, read, confidence, snapshot)),
-            read,
-            confidence,
-            service,
+            candidates: top.0.map(|found| found.map(candidate)),
+            ratio: registered / n / stranger,
+            margin: best
+                .map_or(0.0, |(i, l)| l / self.best_outsider(&self.cars[i], l, &p, outside.read, outside.confidence)),
+            read: outside.read,
+            confidence: outside.confidence,
+            service: outside.service,
         }
     }
 
-    /// The sum of the likelihoods of all plates one substitution away from this car's that are not registered.
-    fn neighbour_mass(&self, car: &Car, l: f64, p: &[[f64; ALPHABET.len()]; SLOTS]) -> f64 {
-        let others = |s: usize| -> f64 {
-            let registered: f64 =
-                car.registered_neighbours.iter().filter(|(at, _)| *at == s).map(|(_, c)| p[s][*c as usize]).sum();
-            (1.0 - p[s][car.slots[s] as usize] - registered).max(0.0)
-        };
-        (0..SLOTS).map(|s| l / p[s][car.slots[s] as usize] * others(s)).sum()
+    /// Is exactly this plate in the register?
+    fn holds(&self, slots: &[u8; SLOTS]) -> bool {
+        self.keys.binary_search(&key(slots)).is_ok()
     }
 
     /// The likelihood of the best plate that is not registered: a neighbour of this car's, or the one read.
-    fn best_outsider(
-        &self,
-        car: &Car,
-        l: f64,
-        p: &[[f64; ALPHABET.len()]; SLOTS],
-        read: Plate,
-        confidence: f64,
-        snapshot: &Snapshot,
-    ) -> f64 {
-        let mut best = if snapshot.get(&read).is_some() { 1e-300 } else { confidence };
+    fn best_outsider(&self, car: &Car, l: f64, p: &Evidence, read: Plate, confidence: f64) -> f64 {
+        let mut best = if self.holds(read.slots()) { 1e-300 } else { confidence };
         for s in 0..SLOTS {
-            let rest = l / p[s][car.slots[s] as usize];
+            let own = car.slots[s] as usize;
+            let rest = l / p[s][own];
             for (c, &pc) in p[s].iter().enumerate() {
-                let own = c == car.slots[s] as usize;
-                if own || rest * pc <= best || car.registered_neighbours.contains(&(s, c as u8)) {
+                if c == own || rest * pc <= best {
                     continue;
                 }
                 let mut other = car.slots;
                 other[s] = c as u8;
-                if Plate::from_slots(other).is_some() {
+                if Plate::from_slots(other).is_some() && !self.holds(&other) {
                     best = rest * pc;
                 }
             }
@@ -178,102 +232,84 @@ impl Roster {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::register::Dues;
-    use crate::vision::track::tests::reading;
-
-    fn snapshot(plates: &[&str]) -> Snapshot {
-        Snapshot::new(plates.iter().map(|p| vehicle(p)).collect())
-    }
-
-    fn vehicle(plate: &str) -> Vehicle {
-        Vehicle::new(plate.parse().unwrap(), "1-101").with(Dues::settled())
-    }
-
-    fn weigh<'a>(evidence: &SlotProbabilities, snapshot: &'a Snapshot) -> Match<'a> {
-        let strangers = Strangers::new('苏', 'F');
-        Roster::new(snapshot, &strangers).weigh(evidence, snapshot, &strangers)
-    }
-
-    /// Evidence for `text` in which slot `s` is `p` for its own character and the rest for `other`.
-    fn doubtful(text: &str, s: usize, other: char, p: f32) -> SlotProbabilities {
-        let mut slots = reading(text, 0.0, 100.0, 0.999).slots;
-        let own = text.parse::<Plate>().unwrap().slots()[s] as usize;
-        let other = crate::plate::alphabet_index(other).unwrap() as usize;
-        slots.0[s] = [1e-6f32.ln(); ALPHABET.len()];
-        slots.0[s][own] = p.ln();
-        slots.0[s][other] = (1.0 - p).ln();
-        slots
-    }
-
-    const COMPOUND: [&str; 5] = ["苏F12345", "苏F8K291", "苏FD12345", "苏B7Q610", "苏F12346"];
-
-    #[test]
-    fn a_clear_registered_plate_is_sure() {
-        let snapshot = snapshot(&COMPOUND);
-        for plate in COMPOUND {
-            let evidence = reading(plate, 0.0, 100.0, 0.99).slots;
-            let found = weigh(&evidence, &snapshot);
-            assert_eq!(found.vehicle.unwrap().plate.to_string(), plate);
-            assert!(found.is_sure(1e4), "{plate}: {found:?}");
+/// P(evidence | this plate), and the sum of the same over all plates that differ from it in one character. None as soon as
+/// neither can reach the floor.
+fn likelihoods(slots: &[u8; SLOTS], p: &Evidence, floor: f64) -> Option<(f64, f64)> {
+    let (mut same, mut one_off) = (1.0, 0.0);
+    for s in ORDER {
+        let here = p[s][slots[s] as usize];
+        one_off = one_off * here + same * (1.0 - here).max(0.0);
+        same *= here;
+        if same + one_off < floor {
+            return None;
         }
     }
+    Some((same, one_off))
+}
 
-    #[test]
-    fn a_clear_neighbour_is_not_sure_and_is_named() {
-        let snapshot = snapshot(&COMPOUND);
-        for plate in ["苏F8K297", "苏FD12346", "苏B7Q618", "皖F12345", "苏E12345"] {
-            let found_evidence = reading(plate, 0.0, 100.0, 0.99).slots;
-            let found = weigh(&found_evidence, &snapshot);
-            assert!(!found.is_sure(10.0), "{plate}: {found:?}");
-            assert!(found.is_neighbour(), "{plate}: {found:?}");
+/// The likeliest cars, best first, without allocating.
+#[derive(Default)]
+struct Top([Option<(usize, f64)>; CANDIDATES]);
+
+impl Top {
+    fn offer(&mut self, car: usize, likelihood: f64) {
+        let mut offered = Some((car, likelihood));
+        for place in &mut self.0 {
+            if place.is_none_or(|(_, kept)| offered.is_some_and(|(_, l)| l > kept)) {
+                std::mem::swap(place, &mut offered);
+            }
+            if offered.is_none() {
+                return;
+            }
         }
-    }
-
-    #[test]
-    fn a_stranger_is_not_sure() {
-        let snapshot = snapshot(&COMPOUND);
-        let evidence = reading("皖A9Z88M", 0.0, 100.0, 0.99).slots;
-        let found = weigh(&evidence, &snapshot);
-        assert!(found.ratio < 1e-3 && !found.is_neighbour(), "{found:?}");
-        assert_eq!(found.read.to_string(), "皖A9Z88M");
-    }
-
-    #[test]
-    fn an_eight_that_may_be_a_b_does_not_open() {
-        let snapshot = snapshot(&COMPOUND);
-        for p in [0.5, 0.7, 0.9] {
-            let evidence = doubtful("苏F8K291", 2, 'B', p);
-            let found = weigh(&evidence, &snapshot);
-            assert!(!found.is_sure(1e4), "{p}: {found:?}");
-        }
-        let evidence = doubtful("苏F8K291", 2, 'B', 0.995);
-        assert!(weigh(&evidence, &snapshot).is_sure(1e4));
-    }
-
-    #[test]
-    fn doubt_between_two_registered_cars_names_the_rival() {
-        let snapshot = snapshot(&COMPOUND);
-        let evidence = doubtful("苏F12345", 6, '6', 0.6);
-        let found = weigh(&evidence, &snapshot);
-        assert_eq!(found.rival.unwrap().plate.to_string(), "苏F12346");
-        assert!(found.is_sure(1e4), "either is registered: {found:?}");
-    }
-
-    #[test]
-    fn an_unreadable_plate_is_nobody() {
-        let snapshot = snapshot(&COMPOUND);
-        let found = weigh(&SlotProbabilities::unknown(), &snapshot);
-        assert!(!found.is_sure(10.0), "{found:?}");
-    }
-
-    #[test]
-    fn an_empty_register_knows_nobody() {
-        let snapshot = Snapshot::default();
-        let evidence = reading("苏F12345", 0.0, 100.0, 0.999).slots;
-        let found = weigh(&evidence, &snapshot);
-        assert!(found.vehicle.is_none() && !found.is_sure(10.0));
     }
 }
+
+fn key(slots: &[u8; SLOTS]) -> u64 {
+    u64::from_be_bytes(*slots)
+}
+
+/// Counts for each plate the registered ones that differ from it in one character: plates that agree once that slot is
+/// blanked, slot by slot, so that a hundred thousand cars are done in a moment.
+fn count_neighbours(cars: &mut [Car]) {
+    let mut blanked: Vec<(u64, u32)> = Vec::with_capacity(cars.len());
+    for s in 0..SLOTS {
+        blanked.clear();
+        blanked.extend(cars.iter().enumerate().map(|(i, car)| {
+            let mut slots = car.slots;
+            slots[s] = 0xff;
+            (key(&slots), i as u32)
+        }));
+        blanked.sort_unstable();
+        for group in blanked.chunk_by(|a, b| a.0 == b.0) {
+            for &(_, i) in group {
+                let count = &mut cars[i as usize].neighbours;
+                *count = count.saturating_add((group.len() - 1) as u16);
+            }
+        }
+    }
+}
+
+/// Above this many cars, look-alikes are plates that differ in one character only: the lane waits while
+/// all pairs are compared.
+const MOST_PAIRS: usize = 1_500;
+
+fn mark_lookalikes(cars: &mut [Car]) {
+    for i in 0..cars.len() {
+        cars[i].has_lookalike |= cars[i].neighbours > 0;
+    }
+    if cars.len() > MOST_PAIRS {
+        return;
+    }
+    for i in 0..cars.len() {
+        for j in i + 1..cars.len() {
+            if are_alike(&cars[i].plate, &cars[j].plate) {
+                (cars[i].has_lookalike, cars[j].has_lookalike) = (true, true);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;

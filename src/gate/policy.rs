@@ -1,15 +1,16 @@
 //! May this car come in now?
 //!
-//! In: a [`Match`], the compound's rules, today's date. Out: a [`Verdict`] with the one rule that decided. Every rule is a
-//! line of [`decide`], in the order in which they apply.
+//! In: a [`Match`], how the car moved and whether it is one, the mode, the compound's rules, the time. Out: a [`Verdict`]
+//! with the one rule that decided. Every rule is a line of [`decide`], in the order in which they apply.
 
-use jiff::civil::Date;
+use jiff::Zoned;
 
-use super::event::Rule;
-use super::matching::Match;
+use super::event::{Finding, Heading, Liveness, Rule};
+use super::matching::{Candidate, Match};
+use super::mode::Mode;
 use crate::config::{self, Unpaid};
-use crate::plate::{Colour, Kind};
-use crate::register::{Standing, Vehicle};
+use crate::plate::{Colour, Kind, Plate};
+use crate::register::{LivePass, Snapshot, Standing, Validity, Vehicle};
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,54 +29,108 @@ impl Verdict {
         let (Verdict::Open(rule) | Verdict::Refuse(rule) | Verdict::Wait(rule)) = self;
         rule
     }
+
+    fn is_open(self) -> bool {
+        matches!(self, Verdict::Open(_))
+    }
 }
 
 /// A reading less likely than this is called unreadable, not a stranger's.
 const LEGIBLE: f64 = 0.5;
 /// How sure the form of a service vehicle's plate must be.
 const SERVICE_SURE: f64 = 0.999;
+/// A stranger is refused before it stands after this many frames more than it takes to open.
+const EARLY: u32 = 3;
 
 /// One car's evidence, as far as the rules need it.
 #[derive(Debug)]
 pub struct Case<'a> {
     /// Against the register.
     pub found: &'a Match<'a>,
+    /// The register, for the visitors' passes.
+    pub register: &'a Snapshot,
     /// The ground colour.
     pub colour: Colour,
     /// Frames it was read in.
     pub frames: u32,
+    /// Which way it drives.
+    pub heading: Heading,
+    /// Is it a car?
+    pub liveness: Liveness,
+    /// May the gate open on that, as strictly as the configuration wants it?
+    pub is_live: bool,
+    /// How the gate is run.
+    pub mode: Mode,
 }
 
-/// Applies the compound's rules.
-pub fn decide(case: &Case<'_>, rules: &config::Gate, today: Date) -> Verdict {
-    let Case { found, .. } = case;
-    let enough = case.frames >= rules.frames_to_open;
-    if found.is_sure(rules.false_open_one_in)
-        && let Some(vehicle) = found.vehicle
-    {
-        let verdict = by_standing(vehicle, rules, today);
-        // Between two registered cars that both may come in, it does not matter which it is.
-        let agreed = found.rival.is_none_or(|rival| is_open(by_standing(rival, rules, today)) == is_open(verdict));
-        return match (agreed, enough) {
-            (true, true) => verdict,
-            (true, false) => Verdict::Wait(verdict.rule()),
-            (false, _) => Verdict::Wait(Rule::NearMiss),
-        };
-    }
+/// Applies the compound's rules at this moment.
+pub fn decide(case: &Case<'_>, rules: &config::Gate, now: &Zoned) -> Verdict {
+    let found = case.found;
+    let seen = case.frames >= rules.frames_to_open;
+    // A gate that keeps an ambulance out costs lives: at once, whatever else holds.
     if is_service(case, rules) {
-        return if enough { Verdict::Open(Rule::Service) } else { Verdict::Wait(Rule::Service) };
+        return Verdict::Open(Rule::Service);
+    }
+    if case.heading == Heading::Going {
+        return Verdict::Wait(Rule::Leaving);
+    }
+    match case.mode {
+        Mode::Closed if seen => return Verdict::Refuse(Rule::Closed),
+        Mode::Closed => return Verdict::Wait(Rule::Closed),
+        Mode::HeldOpen if seen => return Verdict::Open(Rule::HeldOpen),
+        Mode::HeldOpen => return Verdict::Wait(Rule::HeldOpen),
+        Mode::Normal => {}
+    }
+    if found.is_sure(rules.false_open_one_in)
+        && let Some(best) = found.best()
+    {
+        return of_the_register(case, best, rules, now);
     }
     if found.confidence < LEGIBLE {
         return Verdict::Wait(Rule::Unreadable);
     }
-    if found.is_neighbour() || found.vehicle.is_some_and(|v| v.plate == found.read) {
+    if found.is_near_miss() || found.best().is_some_and(|best| best.plate == found.read) {
         return Verdict::Wait(Rule::NearMiss);
     }
-    Verdict::Wait(Rule::Stranger)
+    let certain = case.frames >= rules.frames_to_open + EARLY && found.is_surely_strange(rules.false_open_one_in);
+    if certain { Verdict::Refuse(Rule::Stranger) } else { Verdict::Wait(Rule::Stranger) }
 }
 
-fn by_standing(vehicle: &Vehicle, rules: &config::Gate, today: Date) -> Verdict {
-    match vehicle.standing(today) {
+/// It is a registered plate beyond doubt.
+fn of_the_register(case: &Case<'_>, best: &Candidate<'_>, rules: &config::Gate, now: &Zoned) -> Verdict {
+    let verdict = by_plate(best, case.register, rules, now);
+    // Between two registered cars that both may come in, it does not matter which it is.
+    if case.found.rivals().any(|rival| by_plate(rival, case.register, rules, now).is_open() != verdict.is_open()) {
+        return Verdict::Wait(Rule::NearMiss);
+    }
+    // A car that has look-alikes has to show itself once more.
+    if case.frames < rules.frames_to_open + u32::from(best.has_lookalike) {
+        return Verdict::Wait(verdict.rule());
+    }
+    if verdict.is_open() && !case.is_live {
+        let nothing_there = case.liveness.presence == Finding::Picture;
+        return Verdict::Wait(if nothing_there { Rule::NothingThere } else { Rule::Photograph });
+    }
+    verdict
+}
+
+/// What holds for a plate: the car's standing; a pass for what has none, or stands badly.
+fn by_plate(candidate: &Candidate<'_>, register: &Snapshot, rules: &config::Gate, now: &Zoned) -> Verdict {
+    let car = candidate.vehicle.map(|vehicle| by_standing(vehicle, rules, now));
+    match car {
+        Some(verdict) if verdict.is_open() || verdict.rule() == Rule::Blocked => verdict,
+        car => match (by_pass(candidate.plate, register, now), car) {
+            (Some(pass), _) if pass.is_open() => pass,
+            (_, Some(car)) => car,
+            (Some(pass), None) => pass,
+            // Its pass has just been taken back.
+            (None, None) => Verdict::Wait(Rule::Stranger),
+        },
+    }
+}
+
+fn by_standing(vehicle: &Vehicle, rules: &config::Gate, now: &Zoned) -> Verdict {
+    match vehicle.standing(now.date()) {
         Standing::Paid => Verdict::Open(Rule::Paid),
         Standing::Exempt => Verdict::Open(Rule::Exempt),
         Standing::Grace => Verdict::Open(Rule::Grace),
@@ -85,11 +140,30 @@ fn by_standing(vehicle: &Vehicle, rules: &config::Gate, today: Date) -> Verdict 
     }
 }
 
-fn is_open(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Open(_))
+/// What this plate's passes are worth together.
+fn by_pass(plate: Plate, register: &Snapshot, now: &Zoned) -> Option<Verdict> {
+    let worth = |pass: &LivePass| match pass.validity(now.timestamp()) {
+        Validity::Good => Verdict::Open(Rule::Pass),
+        Validity::UsedUp => Verdict::Refuse(Rule::PassUsed),
+        Validity::TooEarly => Verdict::Refuse(Rule::PassEarly),
+        Validity::Over => Verdict::Refuse(Rule::PassOver),
+    };
+    let rank = |verdict: &Verdict| match verdict.rule() {
+        Rule::Pass => 3,
+        Rule::PassUsed => 2,
+        Rule::PassEarly => 1,
+        _ => 0,
+    };
+    register.passes().iter().filter(|pass| pass.plate() == plate).map(worth).max_by_key(rank)
 }
 
-/// Fire, rescue, police: white plates whose form is beyond doubt. A gate that keeps them out costs lives.
+/// The pass that lets this plate in now.
+pub fn good_pass<'a>(register: &'a Snapshot, plate: Plate, now: &Zoned) -> Option<&'a LivePass> {
+    let good = |pass: &&LivePass| pass.plate() == plate && pass.validity(now.timestamp()) == Validity::Good;
+    register.passes().iter().find(good)
+}
+
+/// Fire, rescue, police: white plates whose form is beyond doubt.
 fn is_service(case: &Case<'_>, rules: &config::Gate) -> bool {
     let kind = case.found.read.kind(case.colour);
     let white = case.colour == Colour::White;
@@ -102,91 +176,5 @@ fn is_service(case: &Case<'_>, rules: &config::Gate) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::Fen;
-    use crate::register::Dues;
-
-    fn vehicle(plate: &str, change: impl FnOnce(&mut Vehicle)) -> Vehicle {
-        let mut vehicle = Vehicle::new(plate.parse().unwrap(), "2-301").with(Dues::settled());
-        change(&mut vehicle);
-        vehicle
-    }
-
-    fn found(vehicle: &Vehicle, ratio: f64, margin: f64) -> Match<'_> {
-        Match {
-            vehicle: Some(vehicle),
-            rival: None,
-            ratio,
-            margin,
-            read: vehicle.plate,
-            confidence: 0.95,
-            service: 0.0,
-        }
-    }
-
-    fn verdict(found: &Match<'_>, frames: u32, rules: &config::Gate) -> Verdict {
-        let case = Case { found, colour: Colour::Blue, frames };
-        decide(&case, rules, jiff::civil::date(2026, 11, 24))
-    }
-
-    #[test]
-    fn each_standing_has_its_rule() {
-        let rules = config::Gate::default();
-        let today = jiff::civil::date(2026, 11, 24);
-        let cases = [
-            (vehicle("苏F12345", |_| ()), Verdict::Open(Rule::Paid)),
-            (vehicle("苏F12345", |v| v.dues.paid = Fen::of(9_999)), Verdict::Refuse(Rule::Unpaid)),
-            (vehicle("苏F12345", |v| v.dues = Dues::exempt()), Verdict::Open(Rule::Exempt)),
-            (
-                vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), Some(today))),
-                Verdict::Open(Rule::Grace),
-            ),
-            (
-                vehicle("苏F12345", |v| (v.dues, v.grace_until) = (Dues::default(), today.yesterday().ok())),
-                Verdict::Refuse(Rule::Unpaid),
-            ),
-            (vehicle("苏F12345", |v| v.blocked = true), Verdict::Refuse(Rule::Blocked)),
-        ];
-        for (vehicle, want) in cases {
-            assert_eq!(verdict(&found(&vehicle, 1e6, 1e4), 3, &rules), want);
-        }
-    }
-
-    #[test]
-    fn the_compound_may_let_the_unpaid_in() {
-        let rules = config::Gate { unpaid: Unpaid::Open, ..Default::default() };
-        let vehicle = vehicle("苏F12345", |v| v.dues = Dues::default());
-        assert_eq!(verdict(&found(&vehicle, 1e6, 1e4), 3, &rules), Verdict::Open(Rule::UnpaidOpen));
-    }
-
-    #[test]
-    fn one_frame_or_a_thin_margin_or_a_small_ratio_waits() {
-        let rules = config::Gate::default();
-        let vehicle = vehicle("苏F12345", |_| ());
-        assert!(!is_open(verdict(&found(&vehicle, 1e6, 1e4), 1, &rules)));
-        assert!(!is_open(verdict(&found(&vehicle, 1e6, 2.0), 9, &rules)));
-        assert!(!is_open(verdict(&found(&vehicle, 9_999.0, 1e4), 9, &rules)));
-    }
-
-    #[test]
-    fn doubt_between_a_paid_and_an_unpaid_car_waits() {
-        let rules = config::Gate::default();
-        let (paid, unpaid) = (vehicle("苏F12345", |_| ()), vehicle("苏F12346", |v| v.dues = Dues::default()));
-        let doubtful = Match { rival: Some(&unpaid), ..found(&paid, 1e6, 1e4) };
-        assert_eq!(verdict(&doubtful, 5, &rules), Verdict::Wait(Rule::NearMiss));
-    }
-
-    #[test]
-    fn a_white_emergency_plate_comes_in_and_a_blue_look_alike_does_not() {
-        let rules = config::Gate::default();
-        let read = "苏FX234应急".parse().unwrap();
-        let found =
-            |service| Match { vehicle: None, rival: None, ratio: 0.0, margin: 0.0, read, confidence: 0.9, service };
-        let today = jiff::civil::date(2026, 11, 24);
-        let case = |colour, service| decide(&Case { found: &found(service), colour, frames: 4 }, &rules, today);
-        assert_eq!(case(Colour::White, 0.9999), Verdict::Open(Rule::Service));
-        assert_eq!(case(Colour::Blue, 0.9999), Verdict::Wait(Rule::Stranger));
-        assert_eq!(case(Colour::White, 0.9), Verdict::Wait(Rule::Stranger));
-    }
-}
+#[path = "policy_tests.rs"]
+mod tests;

@@ -7,17 +7,43 @@ use crate::plate::{ALPHABET, PROVINCES, Plate, SLOTS, alphabet_index};
 
 type Row = [f64; ALPHABET.len()];
 
+/// Most different rows that the forms are made of.
+const MOST_ROWS: usize = 32;
+
+/// What may stand in a slot, and how likely each is. The forms share few of these, so each is weighed once a slot.
+struct Choice {
+    prior: Row,
+    /// The characters with a prior above nothing.
+    members: Vec<u8>,
+}
+
 /// One form of plate: how common it is, and what stands in each slot.
 struct Template {
     share: f64,
     /// Is it a service vehicle's (police, emergency)?
     service: bool,
-    slots: [Row; SLOTS],
+    /// Indices of the model's choices.
+    slots: [usize; SLOTS],
 }
 
 /// The model of strangers' plates.
 pub struct Strangers {
+    choices: Vec<Choice>,
     templates: Vec<Template>,
+    /// The (choice, slot) pairs that some form uses.
+    used: Vec<(usize, usize)>,
+}
+
+/// What the evidence says of strangers.
+pub struct Weighed {
+    /// P(evidence | a stranger of any kind), up to the constant that all likelihoods share.
+    pub mass: f64,
+    /// The probability 0..1 that the form is a service vehicle's, each form being as likely as any other.
+    pub service: f64,
+    /// The likeliest well-formed plate by the evidence alone.
+    pub read: Plate,
+    /// Its likelihood.
+    pub confidence: f64,
 }
 
 /// Of the strangers' cars, the share from the home province, and of those the share from the home city.
@@ -36,72 +62,122 @@ impl Strangers {
         let (s, d, e, any) = (serial(), set("0123456789"), only('_'), set(LETTERS));
         let energy = weighted(&[('D', 0.6), ('F', 0.2)], "ABCEGHJK", 0.2);
         let local = |last: Row| [p, c, s, s, s, s, last, e];
-        let form = |share, slots| Template { share, service: false, slots };
-        let service = |share, slots| Template { share, service: true, slots };
-        let templates = vec![
-            form(0.72, local(s)),
-            form(0.21, [p, c, energy, s, d, d, d, d]),
-            form(0.02, [p, c, d, d, d, d, d, energy]),
-            form(0.01, local(only('学'))),
-            form(0.01, local(only('挂'))),
-            form(0.004, local(only('领'))),
-            form(0.004, [only('粤'), only('Z'), s, s, s, s, set("港澳"), e]),
-            form(0.002, [d, d, d, d, d, d, only('使'), e]),
-            form(0.002, [only('使'), d, d, d, d, d, d, e]),
-            service(0.01, local(only('警'))),
-            service(0.002, [p, c, s, s, s, s, only('应'), only('急')]),
-            service(0.002, [only('W'), only('J'), p, d, d, d, d, s]),
-            service(0.001, [only('W'), only('J'), d, d, d, d, s, e]),
-            form(0.003, [any, any, s, s, s, s, s, e]),
+        let forms: Vec<(f64, bool, [Row; SLOTS])> = vec![
+            (0.72, false, local(s)),
+            (0.21, false, [p, c, energy, s, d, d, d, d]),
+            (0.02, false, [p, c, d, d, d, d, d, energy]),
+            (0.01, false, local(only('学'))),
+            (0.01, false, local(only('挂'))),
+            (0.004, false, local(only('领'))),
+            (0.004, false, [only('粤'), only('Z'), s, s, s, s, set("港澳"), e]),
+            (0.002, false, [d, d, d, d, d, d, only('使'), e]),
+            (0.002, false, [only('使'), d, d, d, d, d, d, e]),
+            (0.01, true, local(only('警'))),
+            (0.002, true, [p, c, s, s, s, s, only('应'), only('急')]),
+            (0.002, true, [only('W'), only('J'), p, d, d, d, d, s]),
+            (0.001, true, [only('W'), only('J'), d, d, d, d, s, e]),
+            (0.003, false, [any, any, s, s, s, s, s, e]),
         ];
-        Strangers { templates }
+        let mut model = Strangers { choices: Vec::new(), templates: Vec::new(), used: Vec::new() };
+        for (share, service, rows) in forms {
+            let slots = std::array::from_fn(|slot| model.choice(&rows[slot], slot));
+            model.templates.push(Template { share, service, slots });
+        }
+        model
     }
 
-    /// What the evidence `p` (probabilities per slot) says of strangers: first P(evidence | a stranger of any kind), up to
-    /// the constant that all likelihoods share; then the probability 0..1 that the form is a service vehicle's, each form
-    /// being as likely as any other.
-    pub fn weigh(&self, p: &[Row; SLOTS]) -> (f64, f64) {
+    /// The index of this row among the choices, which is used in this slot.
+    fn choice(&mut self, prior: &Row, slot: usize) -> usize {
+        let known = self.choices.iter().position(|c| c.prior == *prior);
+        let index = known.unwrap_or_else(|| {
+            let members = (0..prior.len()).filter(|&i| prior[i] > 0.0).map(|i| i as u8).collect();
+            self.choices.push(Choice { prior: *prior, members });
+            self.choices.len() - 1
+        });
+        if !self.used.contains(&(index, slot)) {
+            self.used.push((index, slot));
+        }
+        index
+    }
+
+    /// Weighs the evidence `p` (probabilities per slot).
+    pub fn weigh(&self, p: &[Row; SLOTS]) -> Weighed {
+        let mut sums = [[0.0f64; SLOTS]; MOST_ROWS];
+        let mut tops = [[(0u8, 0.0f64); SLOTS]; MOST_ROWS];
+        for &(choice, slot) in &self.used {
+            let (of, row) = (&self.choices[choice], &p[slot]);
+            let (mut sum, mut top) = (0.0, (of.members[0], -1.0));
+            for &i in &of.members {
+                let likelihood = row[i as usize];
+                sum += of.prior[i as usize] * likelihood;
+                if likelihood > top.1 {
+                    top = (i, likelihood);
+                }
+            }
+            (sums[choice][slot], tops[choice][slot]) = (sum, top);
+        }
         let (mut mass, mut service, mut all) = (0.0, 0.0, 0.0);
+        let mut best: Option<(Plate, f64)> = None;
         for template in &self.templates {
-            let evidence = template.evidence(p);
+            let (mut evidence, mut likelihood, mut plate) = (1.0, 1.0, [0u8; SLOTS]);
+            for (slot, &choice) in template.slots.iter().enumerate() {
+                evidence *= sums[choice][slot];
+                let (i, top) = tops[choice][slot];
+                likelihood *= top;
+                plate[slot] = i;
+            }
             mass += template.share * evidence;
             all += evidence;
             service += if template.service { evidence } else { 0.0 };
-        }
-        (mass, if all > 0.0 { service / all } else { 0.0 })
-    }
-
-    /// The prior of exactly this plate.
-    pub fn prior(&self, slots: &[u8; SLOTS]) -> f64 {
-        let of = |t: &Template| t.slots.iter().zip(slots).map(|(row, &i)| row[i as usize]).product::<f64>();
-        self.templates.iter().map(|t| t.share * of(t)).sum()
-    }
-
-    /// The likeliest well-formed plate by the evidence alone, and its likelihood.
-    pub fn likeliest(&self, p: &[Row; SLOTS]) -> (Plate, f64) {
-        let mut best: Option<(Plate, f64)> = None;
-        for template in &self.templates {
-            let mut slots = [0u8; SLOTS];
-            let mut likelihood = 1.0;
-            for ((slot, row), p) in slots.iter_mut().zip(&template.slots).zip(p) {
-                let candidates = (0..ALPHABET.len()).filter(|&i| row[i] > 0.0);
-                let top = candidates.fold(0, |a, i| if row[a] == 0.0 || p[i] > p[a] { i } else { a });
-                *slot = top as u8;
-                likelihood *= p[top];
-            }
-            if let Some(plate) = Plate::from_slots(slots).filter(|_| best.is_none_or(|(_, b)| likelihood > b)) {
+            if best.is_none_or(|(_, b)| likelihood > b)
+                && let Some(plate) = Plate::from_slots(plate)
+            {
                 best = Some((plate, likelihood));
             }
         }
         // Some template always gives a plate: the police one's slots are free of conditions across slots.
-        best.unwrap_or_else(|| (Plate::from_slots([48, 16, 1, 1, 1, 1, 66, 0]).expect("苏F0000警"), 0.0))
+        let (read, confidence) =
+            best.unwrap_or_else(|| (Plate::from_slots([48, 16, 1, 1, 1, 1, 66, 0]).expect("苏F0000警"), 0.0));
+        Weighed { mass, service: if all > 0.0 { service / all } else { 0.0 }, read, confidence }
+    }
+
+    /// The likeliest well-formed plate by the evidence alone, and its likelihood.
+    pub fn likeliest(&self, p: &[Row; SLOTS]) -> (Plate, f64) {
+        let Weighed { read, confidence, .. } = self.weigh(p);
+        (read, confidence)
+    }
+
+    /// The prior of exactly this plate.
+    pub fn prior(&self, slots: &[u8; SLOTS]) -> f64 {
+        let of = |t: &Template| -> f64 {
+            t.slots.iter().zip(slots).map(|(&c, &i)| self.choices[c].prior[i as usize]).product()
+        };
+        self.templates.iter().map(|t| t.share * of(t)).sum()
+    }
+
+    /// A stranger's plate drawn from this model; `random` gives numbers in 0..1.
+    pub fn draw(&self, mut random: impl FnMut() -> f64) -> Plate {
+        loop {
+            let form = pick(self.templates.iter().map(|t| t.share), random());
+            let slots = self.templates[form].slots.map(|choice| pick(self.choices[choice].prior, random()) as u8);
+            if let Some(plate) = Plate::from_slots(slots) {
+                return plate;
+            }
+        }
     }
 }
 
-impl Template {
-    fn evidence(&self, p: &[Row; SLOTS]) -> f64 {
-        self.slots.iter().zip(p).map(|(prior, p)| prior.iter().zip(p).map(|(a, b)| a * b).sum::<f64>()).product()
+/// The index at which the running sum of shares passes `at`; the last one with a share where rounding keeps it below.
+fn pick(shares: impl IntoIterator<Item = f64>, at: f64) -> usize {
+    let (mut sum, mut last) = (0.0, 0);
+    for (i, share) in shares.into_iter().enumerate().filter(|(_, share)| *share > 0.0) {
+        sum += share;
+        last = i;
+        if sum > at {
+            break;
+        }
     }
+    last
 }
 
 fn weighted(some: &[(char, f64)], others: &str, rest: f64) -> Row {
@@ -154,9 +230,10 @@ mod tests {
         let model = Strangers::new('苏', 'F');
         let shares: f64 = model.templates.iter().map(|t| t.share).sum();
         assert!((shares - 1.0).abs() < 1e-9, "{shares}");
-        for row in model.templates.iter().flat_map(|t| &t.slots) {
-            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        for choice in &model.choices {
+            assert!((choice.prior.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         }
+        assert!(model.choices.len() <= MOST_ROWS);
     }
 
     #[test]
@@ -164,7 +241,7 @@ mod tests {
         let flat = [[1.0 / ALPHABET.len() as f64; ALPHABET.len()]; SLOTS];
         let want = (ALPHABET.len() as f64).powi(-(SLOTS as i32));
         for home in ['苏', '皖', '琼'] {
-            let (mass, _) = Strangers::new(home, 'F').weigh(&flat);
+            let mass = Strangers::new(home, 'F').weigh(&flat).mass;
             assert!((mass / want - 1.0).abs() < 1e-9);
         }
     }
@@ -180,9 +257,23 @@ mod tests {
                 row
             })
         };
-        assert!(model.weigh(&sure("苏F1234警")).1 > 0.999);
-        assert!(model.weigh(&sure("苏FX234应急")).1 > 0.999);
-        assert!(model.weigh(&sure("苏F12345")).1 < 0.001);
-        assert_eq!(model.likeliest(&sure("苏FD12345")).0.to_string(), "苏FD12345");
+        assert!(model.weigh(&sure("苏F1234警")).service > 0.999);
+        assert!(model.weigh(&sure("苏FX234应急")).service > 0.999);
+        assert!(model.weigh(&sure("苏F12345")).service < 0.001);
+        assert_eq!(model.weigh(&sure("苏FD12345")).read.to_string(), "苏FD12345");
+    }
+
+    #[test]
+    fn drawn_plates_are_as_common_as_their_prior_says() {
+        let model = Strangers::new('苏', 'F');
+        let mut state = 1u64;
+        let mut random = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let drawn: Vec<Plate> = (0..4000).map(|_| model.draw(&mut random)).collect();
+        let share = |of: &dyn Fn(&Plate) -> bool| drawn.iter().filter(|p| of(p)).count() as f64 / 4000.0;
+        assert!((0.55..0.65).contains(&share(&|p| p.to_string().starts_with('苏'))));
+        assert!((0.19..0.28).contains(&share(&|p| p.chars().count() == 8)));
     }
 }

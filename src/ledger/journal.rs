@@ -46,7 +46,8 @@ pub struct Ledger {
     receipts: Receipts,
     current: ArcSwap<Book>,
     fault: Option<Fault>,
-    writing: Mutex<()>,
+    /// Held while entries are made: the first entry that may or may not be on the disk, if there is one.
+    writing: Mutex<Option<u64>>,
 }
 
 const SEAL: &[u8] = b"ledger";
@@ -71,7 +72,7 @@ impl Ledger {
             tracing::error!(%fault, "the book is damaged: nothing more is entered into it (plategate ledger verify)");
         }
         let (receipts, current) = (Receipts::of(store), ArcSwap::from_pointee(book));
-        Ok(Ledger { tree, meta, receipts, current, fault, writing: Mutex::new(()) })
+        Ok(Ledger { tree, meta, receipts, current, fault, writing: Mutex::new(None) })
     }
 
     /// The book as it is now; costs no more than a pointer.
@@ -96,6 +97,10 @@ impl Ledger {
         if let Some(fault) = &self.fault {
             return Err(BookError::Damaged(fault.clone()));
         }
+        if let Some(number) = *writing {
+            let problem = "may or may not be on the disk: start plategate anew, then it is known".to_owned();
+            return Err(BookError::Damaged(Fault { number, problem }));
+        }
         let (mut book, mut told, mut new) = (Book::clone(&self.current.load()), Vec::new(), Vec::new());
         for draft in drafts {
             if let Some(known) = draft.token.as_deref().and_then(|token| book.by_token(token)) {
@@ -109,7 +114,7 @@ impl Ledger {
             told.push(sealed.clone());
             new.push(sealed);
         }
-        Ok(Page { ledger: self, book, told, new, _writing: writing })
+        Ok(Page { ledger: self, book, told, new, writing })
     }
 }
 
@@ -136,7 +141,7 @@ pub(crate) struct Page<'a> {
     book: Book,
     told: Vec<Arc<Sealed>>,
     new: Vec<Arc<Sealed>>,
-    _writing: MutexGuard<'a, ()>,
+    writing: MutexGuard<'a, Option<u64>>,
 }
 
 impl Page<'_> {
@@ -159,8 +164,10 @@ impl Page<'_> {
         self.told
     }
 
-    /// The number of the last entry.
-    pub(crate) fn last(&self) -> u64 {
+    /// Nobody knows whether they are on the disk. Nothing more is entered before the next start, lest two entries get one
+    /// number. Gives the number of the last.
+    pub(crate) fn doubt(mut self) -> u64 {
+        *self.writing = self.new.first().map(|sealed| sealed.entry.number);
         self.book.head().0
     }
 }

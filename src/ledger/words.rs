@@ -127,7 +127,7 @@ pub fn about(book: &Book, entry: &Entry) -> String {
         What::Spending { title, payee, .. } => format!("{title} ({payee})"),
         What::Refund { of: n, reason, .. } | What::Correction { of: n, reason } => format!("{} {reason}", of(n)),
         What::Transfer { from, to, .. } => format!("{} → {}", account_zh(from), account_zh(to)),
-        What::Offer { from, to, .. } => format!("{from} → {to}"),
+        What::Offer { from, to, amount } => format!("{from} → {to} {amount}"),
         What::Confirm { offer } | What::Withdrawal { offer } => of(offer),
         What::Count { held, counted } => format!("{} {counted}", account_zh(held)),
         What::NewPlate { old, new } => format!("{old} → {new}"),

@@ -64,6 +64,20 @@ pub enum Form {
     Military,
 }
 
+impl Form {
+    /// May a plate of this form have this ground?
+    pub fn has(self, colour: Colour) -> bool {
+        use Colour::{Black, Blue, Green, White, Yellow, YellowGreen};
+        match self {
+            Form::Standard => matches!(colour, Blue | Yellow | Black),
+            Form::NewEnergySmall | Form::NewEnergyLarge => matches!(colour, Green | YellowGreen),
+            Form::Learner | Form::Trailer => colour == Yellow,
+            Form::Police | Form::Emergency | Form::ArmedPolice | Form::Military => colour == White,
+            Form::Embassy | Form::Consulate | Form::HongKongMacao => colour == Black,
+        }
+    }
+}
+
 /// A plate's kind: its form together with the ground colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]

@@ -177,12 +177,13 @@ impl Register {
         if let Some(page) = &page {
             page.write(&mut batch);
         }
-        match (self.store.write(batch), page.as_ref().map(Page::last)) {
-            (Ok(()), _) => {}
-            (Err(error @ StoreError::Unsure { .. }), Some(number)) => return Err(BookError::Unsure { number, error }),
+        let entered = match (self.store.write(batch), page) {
+            (Ok(()), page) => page.map(Page::turn).unwrap_or_default(),
+            (Err(error @ StoreError::Unsure { .. }), Some(page)) => {
+                return Err(BookError::Unsure { number: page.doubt(), error });
+            }
             (Err(error), _) => return Err(error.into()),
-        }
-        let entered = page.map(Page::turn).unwrap_or_default();
+        };
         self.refresh()?;
         Ok(entered)
     }

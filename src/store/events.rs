@@ -66,6 +66,14 @@ impl Events {
         Ok(event)
     }
 
+    /// Puts an event on record without its picture, and not at once on the disk.
+    #[cfg(test)]
+    pub(super) fn fill(&self, mut event: Event) -> Result<(), StoreError> {
+        event.id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
+        self.index.add(&event)
+    }
+
     /// The newest events before the number `before` (or all), newest first. Damaged ones are passed over.
     pub fn newest(&self, count: usize, before: Option<u64>) -> Result<Vec<Event>, StoreError> {
         let upper = before.unwrap_or(u64::MAX).to_be_bytes();

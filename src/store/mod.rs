@@ -15,6 +15,8 @@ pub mod archive;
 mod codec;
 pub(crate) mod cut;
 pub mod events;
+#[cfg(test)]
+mod full;
 pub mod index;
 mod journal;
 mod mend;

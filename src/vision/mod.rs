@@ -10,6 +10,7 @@ pub mod reading;
 pub mod rectifier;
 pub mod runtime;
 pub mod shrink;
+pub mod surroundings;
 pub mod track;
 pub mod warp;
 

@@ -1,16 +1,21 @@
 //! One car's frames, fused.
 //!
-//! In: the [`Reading`]s of each frame. Out: [`Track`]s, one a car, whose [`Track::fused`] evidence is what the match weighs.
+//! In: the [`Reading`]s of each frame. Out: [`Track`]s, one a car, whose [`Track::fused`] evidence is what the match weighs,
+//! and how each moved. A reading goes to the track that it continues best, by where the plate was to be expected and by
+//! what was read; a plate that is covered for a while keeps its track.
 //!
 //! Neighbouring frames show the same dirt, the same lamp and the same angle: they are not independent looks. The mean of
 //! their log-probabilities is therefore sharpened only as much as [`effective_looks`] says, so that twenty frames of one
-//! blurred plate never add up to certainty.
+//! blurred plate never add up to certainty. The constants of the fusion were fitted: `calibration/track`.
+
+mod motion;
 
 use std::time::{Duration, Instant};
 
 use super::{Reading, SlotProbabilities};
 use crate::picture::Quad;
 use crate::plate::{ALPHABET, Colour, SLOTS};
+pub use motion::{Heading, Motion, Place};
 
 /// How alike two frames of one car are, 0 (independent) to 1 (the same look twice). With 0.5 no number of frames counts
 /// for more than two independent looks.
@@ -21,15 +26,39 @@ const BAD_LOOK: f32 = 0.02;
 const FULL_WIDTH_PX: f32 = 130.0;
 /// A plate at least this sharp has full weight; see [`Reading::sharpness`].
 const FULL_SHARPNESS: f32 = 0.06;
-/// A car that was not seen for so long has left.
+/// How fast the weight falls with the width below the full one, and with the sharpness.
+const WIDTH_POWER: f32 = 2.0;
+const SHARPNESS_POWER: f32 = 1.0;
+/// A moving car that was not seen for so long has left.
 const GONE_AFTER: Duration = Duration::from_millis(900);
-/// A track that moves less than this share of the plate's width between frames is the same car.
-const REACH: f32 = 1.2;
+/// A standing one may be covered for so long: by somebody who walks past, by the arm.
+const COVERED_FOR: Duration = Duration::from_millis(3000);
+/// A car that has not moved for so long stands.
+const STANDING: Duration = Duration::from_millis(600);
+/// The frames that are kept as the best looks.
+pub const LOOKS: usize = 3;
 
 /// How many independent looks `n` frames of one car are worth: `n / (1 + LIKENESS (n - 1))`, the design effect of
 /// equally correlated samples (Kish, Survey Sampling, 1965).
 pub fn effective_looks(n: f64) -> f64 {
     if n <= 1.0 { n } else { n / (1.0 + LIKENESS * (n - 1.0)) }
+}
+
+/// A frame that counted much.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// When.
+    pub at: Instant,
+    /// How much it counted, 0..1.
+    pub weight: f32,
+    /// The plate's width, pixels.
+    pub width: f32,
+    /// See [`Reading::sharpness`].
+    pub sharpness: f32,
+    /// The likeliest characters, as indices into [`ALPHABET`].
+    pub read: [u8; SLOTS],
+    /// The probability of them all, 0..1.
+    pub confidence: f32,
 }
 
 /// One car in front of the camera.
@@ -47,14 +76,17 @@ pub struct Track {
     pub frames: u32,
     /// Seen in the newest frame?
     pub fresh: bool,
-    /// The heaviest frame's weight so far.
-    best_weight: f32,
     /// Is the newest frame the best look at this plate so far?
     pub best_now: bool,
+    /// How it moved.
+    pub motion: Motion,
+    /// The heaviest frame's weight so far.
+    best_weight: f32,
     /// The frames' weights, and their readings' weighted log-probabilities and colours, added up.
     weight: f32,
     sum: Box<[[f32; ALPHABET.len()]; SLOTS]>,
     colours: [f32; 6],
+    looks: [Option<Look>; LOOKS],
 }
 
 impl Track {
@@ -66,11 +98,13 @@ impl Track {
             quad: reading.quad,
             frames: 0,
             fresh: true,
-            best_weight: 0.0,
             best_now: false,
+            motion: Motion::start(at, &reading.quad),
+            best_weight: 0.0,
             weight: 0.0,
             sum: Box::new([[0.0; ALPHABET.len()]; SLOTS]),
             colours: [0.0; 6],
+            looks: [const { None }; LOOKS],
         };
         track.add(at, reading);
         track
@@ -94,6 +128,24 @@ impl Track {
         self.last_seen = at;
         self.quad = reading.quad;
         self.fresh = true;
+        self.motion.add(at, &reading.quad);
+        self.keep_look(at, w, reading);
+    }
+
+    fn keep_look(&mut self, at: Instant, weight: f32, reading: &Reading) {
+        let lighter = |look: &Option<Look>| look.as_ref().is_none_or(|kept| kept.weight < weight);
+        let Some(place) = self.looks.iter().position(lighter) else { return };
+        let best = reading.slots.best();
+        let look = Look {
+            at,
+            weight,
+            width: reading.quad.width(),
+            sharpness: reading.sharpness,
+            read: best.map(|(i, _)| i),
+            confidence: best.iter().map(|(_, p)| *p).product(),
+        };
+        self.looks[place..].rotate_right(1);
+        self.looks[place] = Some(look);
     }
 
     /// What all frames together say.
@@ -111,6 +163,23 @@ impl Track {
     pub fn colour(&self) -> Colour {
         Colour::likeliest(&self.colours)
     }
+
+    /// How likely each ground colour is, 0..1, in the order of [`Colour::ALL`].
+    pub fn colours(&self) -> [f32; 6] {
+        self.colours.map(|sum| sum / self.weight.max(1e-6))
+    }
+
+    /// The frames that counted most, best first.
+    pub fn looks(&self) -> impl Iterator<Item = &Look> {
+        self.looks.iter().flatten()
+    }
+
+    /// May it still be there, though it is not seen?
+    fn stays(&self, at: Instant) -> bool {
+        let unseen = at.saturating_duration_since(self.last_seen);
+        let stood = self.motion.stood(self.last_seen) > STANDING;
+        unseen <= GONE_AFTER || (stood && unseen <= COVERED_FOR)
+    }
 }
 
 /// How much a reading counts, 0..1: small and blurred plates count little, so that a far first look never outweighs the
@@ -118,7 +187,7 @@ impl Track {
 fn weight(reading: &Reading) -> f32 {
     let size = (reading.quad.width() / FULL_WIDTH_PX).clamp(0.1, 1.0);
     let sharp = (reading.sharpness / FULL_SHARPNESS).clamp(0.2, 1.0);
-    size * size * sharp
+    size.powf(WIDTH_POWER) * sharp.powf(SHARPNESS_POWER)
 }
 
 /// The cars in front of the camera.
@@ -126,6 +195,8 @@ fn weight(reading: &Reading) -> f32 {
 pub struct Tracker {
     tracks: Vec<Track>,
     started: u64,
+    /// Which track each reading of the frame may go to, and how well it fits: kept for its memory.
+    fits: Vec<(f32, usize, usize)>,
 }
 
 impl Tracker {
@@ -134,23 +205,47 @@ impl Tracker {
         for track in &mut self.tracks {
             track.fresh = false;
         }
-        for reading in readings {
-            match self.same_car(at, reading) {
-                Some(i) => self.tracks[i].add(at, reading),
-                None => {
-                    self.started += 1;
-                    self.tracks.push(Track::start(self.started, at, reading));
-                }
+        self.assign(at, readings);
+        for (r, reading) in readings.iter().enumerate() {
+            if !self.fits.iter().any(|&(_, _, taken)| taken == r) {
+                self.started += 1;
+                self.tracks.push(Track::start(self.started, at, reading));
             }
         }
         let mut i = 0;
         while i < self.tracks.len() {
-            if at.saturating_duration_since(self.tracks[i].last_seen) > GONE_AFTER {
-                gone.push(self.tracks.remove(i));
-            } else {
+            if self.tracks[i].stays(at) {
                 i += 1;
+            } else {
+                gone.push(self.tracks.remove(i));
             }
         }
+    }
+
+    /// Gives each reading to the track it fits best, the best fits first, one reading a track. Afterwards `fits` holds what
+    /// was given.
+    fn assign(&mut self, at: Instant, readings: &[Reading]) {
+        self.fits.clear();
+        for (t, track) in self.tracks.iter().enumerate() {
+            let fused = track.fused();
+            for (r, reading) in readings.iter().enumerate() {
+                let fit = fit(track, &fused, at, reading);
+                if fit > 0.0 {
+                    self.fits.push((fit, t, r));
+                }
+            }
+        }
+        self.fits.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut given = 0;
+        for i in 0..self.fits.len() {
+            let (_, t, r) = self.fits[i];
+            if !self.fits[..given].iter().any(|&(_, track, reading)| track == t || reading == r) {
+                self.fits.swap(given, i);
+                given += 1;
+                self.tracks[t].add(at, &readings[r]);
+            }
+        }
+        self.fits.truncate(given);
     }
 
     /// The cars that are still there.
@@ -162,115 +257,47 @@ impl Tracker {
     pub fn clear(&mut self, gone: &mut Vec<Track>) {
         gone.append(&mut self.tracks);
     }
-
-    /// The track that this reading continues: near its last place and not clearly another plate.
-    fn same_car(&self, at: Instant, reading: &Reading) -> Option<usize> {
-        let near = |track: &Track| {
-            let ([ax, ay], [bx, by]) = (track.quad.centre(), reading.quad.centre());
-            let width = track.quad.width().max(reading.quad.width()).max(1.0);
-            // After a gap in reading the car may have moved on.
-            let frames = 1.0 + at.saturating_duration_since(track.last_seen).as_secs_f32() * 2.0;
-            (ax - bx).hypot(ay - by) / (width * frames)
-        };
-        (0..self.tracks.len())
-            .filter(|&i| !self.tracks[i].fresh)
-            .map(|i| (i, near(&self.tracks[i])))
-            .filter(|&(i, distance)| {
-                let differ = clear_differences(&self.tracks[i].fused(), &reading.slots);
-                (distance < REACH && differ < 3) || (distance < 4.0 * REACH && differ == 0)
-            })
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(i, _)| i)
-    }
 }
 
-/// Slots in which both are sure of different characters.
-fn clear_differences(a: &SlotProbabilities, b: &SlotProbabilities) -> usize {
-    a.best().iter().zip(b.best()).filter(|((x, p), (y, q))| x != y && *p > 0.8 && *q > 0.8).count()
+/// Below this the text speaks against the same plate: three slots in which both are sure of different characters.
+const TEXT_SAME: f32 = 0.0;
+/// A plate that lies this many of its widths from where it was to be expected is another car's, whatever it reads...
+const FAR: f32 = 5.0;
+/// ... and beyond this one, unless it reads the same in every slot.
+const NEAR: f32 = 1.2;
+/// The same for its width: the factor by which it may differ from what was to be expected.
+const WIDTH_FACTOR: f32 = 1.6;
+
+/// How well a reading continues a track: above nothing if it may be the same car, more for the nearer.
+fn fit(track: &Track, fused: &SlotProbabilities, at: Instant, reading: &Reading) -> f32 {
+    let ([x, y], width) = track.motion.expected(at);
+    let [rx, ry] = reading.quad.centre();
+    let (wide, slack) = (width.max(reading.quad.width()).max(1.0), track.motion.slack(at));
+    let distance = (rx - x).hypot(ry - y) / (wide * slack);
+    let stretch = (reading.quad.width().max(1.0) / width.max(1.0)).ln().abs() / (WIDTH_FACTOR.ln() * slack);
+    let (same_text, differ) = alike(fused, &reading.slots);
+    let near = distance < NEAR && stretch < 1.0 && same_text > TEXT_SAME;
+    let read_the_same = distance < FAR && stretch < 2.0 && differ == 0 && same_text > 8.0;
+    if near || read_the_same { 100.0 - 10.0 * distance - 5.0 * stretch + same_text } else { 0.0 }
+}
+
+/// How much likelier it is that two readings are of one plate than of two that have nothing to do with each other, as a
+/// logarithm; and in how many slots both are sure of different characters.
+fn alike(a: &SlotProbabilities, b: &SlotProbabilities) -> (f32, usize) {
+    // Some thirty characters may stand in a serial's place.
+    const CHARACTERS: f32 = 30.0;
+    let (mut sum, mut differ) = (0.0, 0);
+    for (x, y) in a.0.iter().zip(&b.0) {
+        let overlap: f32 = x.iter().zip(y).filter(|(p, q)| **p + **q > -20.0).map(|(p, q)| (p + q).exp()).sum();
+        sum += (overlap * CHARACTERS).max(1e-3).ln();
+    }
+    for ((i, p), (j, q)) in a.best().into_iter().zip(b.best()) {
+        differ += usize::from(i != j && p > 0.8 && q > 0.8);
+    }
+    // Three clear differences outweigh five agreements.
+    (sum - differ.saturating_sub(2) as f32 * 20.0, differ)
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::plate::Plate;
-
-    /// A reading of this plate at `x`, `width` pixels wide, each slot with probability `p`.
-    pub(crate) fn reading(text: &str, x: f32, width: f32, p: f32) -> Reading {
-        let plate: Plate = text.parse().unwrap();
-        let mut slots = [[((1.0 - p) / (ALPHABET.len() - 1) as f32).ln(); ALPHABET.len()]; SLOTS];
-        for (row, &i) in slots.iter_mut().zip(plate.slots()) {
-            row[i as usize] = p.ln();
-        }
-        let h = width / 3.1;
-        Reading {
-            quad: Quad([[x, 100.0], [x + width, 100.0], [x + width, 100.0 + h], [x, 100.0 + h]]),
-            score: 0.9,
-            is_plate: 0.99,
-            slots: SlotProbabilities(slots),
-            colours: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-            sharpness: 0.1,
-        }
-    }
-
-    fn feed(tracker: &mut Tracker, at: Instant, readings: &[Reading]) -> Vec<Track> {
-        let mut gone = Vec::new();
-        tracker.update(at, readings, &mut gone);
-        gone
-    }
-
-    #[test]
-    fn one_car_is_one_track_and_leaves() {
-        let (mut tracker, start) = (Tracker::default(), Instant::now());
-        for n in 0..10u32 {
-            let at = start + Duration::from_millis(40 * u64::from(n));
-            feed(&mut tracker, at, &[reading("苏F12345", 100.0 + 20.0 * n as f32, 100.0, 0.95)]);
-        }
-        assert_eq!(tracker.tracks().len(), 1);
-        assert_eq!(tracker.tracks()[0].frames, 10);
-        let gone = feed(&mut tracker, start + Duration::from_secs(3), &[]);
-        assert_eq!((gone.len(), tracker.tracks().len()), (1, 0));
-        assert_eq!(gone[0].fused().text(), "苏F12345");
-    }
-
-    #[test]
-    fn the_next_car_in_the_same_place_is_another_track() {
-        let (mut tracker, start) = (Tracker::default(), Instant::now());
-        feed(&mut tracker, start, &[reading("苏F12345", 100.0, 120.0, 0.97)]);
-        feed(&mut tracker, start + Duration::from_millis(300), &[reading("苏FA67K9", 100.0, 120.0, 0.97)]);
-        assert_eq!(tracker.tracks().len(), 2);
-    }
-
-    #[test]
-    fn a_clear_near_look_outweighs_wrong_far_ones() {
-        let (mut tracker, start) = (Tracker::default(), Instant::now());
-        for n in 0..4 {
-            let at = start + Duration::from_millis(40 * n);
-            feed(&mut tracker, at, &[reading("苏F12346", 100.0, 45.0, 0.9)]);
-        }
-        for n in 4..6 {
-            let at = start + Duration::from_millis(40 * n);
-            feed(&mut tracker, at, &[reading("苏F12345", 100.0, 140.0, 0.97)]);
-        }
-        assert_eq!(tracker.tracks().len(), 1);
-        assert_eq!(tracker.tracks()[0].fused().text(), "苏F12345");
-    }
-
-    #[test]
-    fn many_blurred_frames_never_add_up_to_certainty() {
-        let (mut tracker, start) = (Tracker::default(), Instant::now());
-        for n in 0..200 {
-            let at = start + Duration::from_millis(40 * n);
-            feed(&mut tracker, at, &[reading("苏F12345", 100.0, 140.0, 0.5)]);
-        }
-        let best = tracker.tracks()[0].fused().best();
-        // Two independent looks at 0.5 against 74 others at 0.0068 each.
-        assert!(best.iter().all(|(_, p)| *p < 0.99), "{best:?}");
-    }
-
-    #[test]
-    fn frames_count_for_less_and_less() {
-        assert_eq!(effective_looks(1.0), 1.0);
-        assert!(effective_looks(2.0) < 2.0);
-        assert!(effective_looks(1e9) <= 2.0);
-    }
-}
+#[path = "track/tests.rs"]
+pub(crate) mod tests;

@@ -37,7 +37,8 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Not "no-referrer": browsers then send "Origin: null" with our own forms.
+        (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -54,17 +55,18 @@ pub async fn identify(State(site): State<Arc<Site>>, jar: CookieJar, mut request
     let asked = query_value(request.uri().query(), "lang").and_then(Lang::of);
     let lang = asked.or_else(|| jar.get("lang").and_then(|c| Lang::of(c.value()))).unwrap_or_default();
     let from = peer(&request);
-    let mut visit = Visit { who: None, lang, csrf: String::new(), from, path, notice: None };
+    let mut visit = Visit { who: None, lang, csrf: String::new(), is_program: false, from, path, notice: None };
     let token = bearer(request.headers()).map(str::to_owned);
     let known = match &token {
         Some(token) => by_token(&site, token, &mut visit),
         None => by_session(&site, &mut request, &mut visit).await,
     };
     let allowed = known.and_then(|()| {
-        if token.is_none() && !is_same_origin(request.method(), request.headers()) {
-            return Err(Refusal::Forged);
+        if visit.who.is_none() && !is_public(&visit.path) {
+            return Err(Refusal::SignIn);
         }
-        if visit.who.is_none() && !is_public(&visit.path) { Err(Refusal::SignIn) } else { Ok(()) }
+        let own = token.is_some() || is_same_origin(request.method(), request.headers());
+        if own { Ok(()) } else { Err(Refusal::Forged) }
     });
     let visit = Arc::new(visit);
     let response = match allowed {
@@ -121,7 +123,7 @@ fn by_token(site: &Site, token: &str, visit: &mut Visit) -> Result<(), Refusal> 
     }
     let token = site.accounts.tokens.find(token)?.ok_or(Refusal::SignIn)?;
     let user = site.accounts.user(&token.user)?.filter(|u| !u.disabled).ok_or(Refusal::SignIn)?;
-    visit.who = Some(user);
+    (visit.who, visit.is_program) = (Some(user), true);
     Ok(())
 }
 

@@ -16,14 +16,14 @@ use super::sent::Sent;
 use super::sign_in::{Auth, say_next};
 use super::visit::{Reader, Signed, Steward, Visit};
 use super::{Site, words};
-use crate::barrier::{Pulse, Reason};
+use crate::barrier::{By, Mode, Pulse, Reason};
 use crate::camera::CameraState;
 use crate::gate::event::{Arrival, Event, Outcome, PulseReport, Rule};
 use crate::register::{self, Standing};
 
 /// The routes.
 pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/", get(show)).route("/open", post(open))
+    Router::new().route("/", get(show)).route("/open", post(open)).route("/mode", post(set_mode))
 }
 
 /// Why a steward opens by hand, in Chinese; the page translates.
@@ -36,10 +36,13 @@ struct NowPage<'a> {
     states: String,
     arrivals: String,
     reasons: &'a [&'a str],
+    modes: Vec<(&'static str, &'static str, bool)>,
 }
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
-    page(&NowPage { v: &v, states: states(&site, &v)?, arrivals: arrivals(&site, &v)?, reasons: &REASONS })
+    let now = site.gate.barrier.state().mode;
+    let modes = MODES.map(|(name, mode, word)| (name, word, mode == now)).to_vec();
+    page(&NowPage { v: &v, states: states(&site, &v)?, arrivals: arrivals(&site, &v)?, reasons: &REASONS, modes })
 }
 
 /// One thing that is well or not: its name, a word, and a colour's class.
@@ -61,7 +64,8 @@ pub(super) fn states(site: &Site, v: &Visit) -> Result<String, Refusal> {
     let camera = camera(site, v);
     let arm = arm(site, v);
     let reading = reading(site, v);
-    let states = [camera, arm, reading, register(site, v)];
+    let mut states = vec![camera, arm, reading, register(site, v)];
+    states.extend(mode(site, v));
     let word = |zh: &str, class| State1 { name: String::new(), word: v.t(zh), class };
     let overall = if states.iter().any(|s| s.class == "bad") {
         word("需要处理", "bad")
@@ -100,6 +104,24 @@ fn arm(site: &Site, v: &Visit) -> State1 {
         }
     };
     State1 { name: v.t("道闸"), word, class }
+}
+
+/// The gate's modes, as a form writes them, and in Chinese.
+const MODES: [(&str, Mode, &str); 3] = [
+    ("normal", Mode::Normal, "按规则放行"),
+    ("held_open", Mode::HeldOpen, "常开：所有车放行"),
+    ("closed", Mode::Closed, "关闭：只放行急救、消防、警车"),
+];
+
+/// What the gate is asked to be, if it is not by its rules.
+fn mode(site: &Site, v: &Visit) -> Option<State1> {
+    let barrier = site.gate.barrier.state();
+    let (_, _, word) = MODES.into_iter().find(|(_, mode, _)| *mode == barrier.mode && *mode != Mode::Normal)?;
+    let by = match barrier.mode_reason.map(|r| r.by) {
+        Some(By::Person(name)) => format!("（{name}）"),
+        _ => String::new(),
+    };
+    Some(State1 { name: v.t("方式"), word: v.t(word) + &by, class: "warn" })
 }
 
 fn reading(site: &Site, v: &Visit) -> State1 {
@@ -196,6 +218,27 @@ async fn open(
         false => v.t("刚刚已经抬杆，没有再按"),
     };
     say_next(&auth, told).await;
+    Ok(Redirect::to("/").into_response())
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    mode: String,
+}
+
+async fn set_mode(
+    State(site): State<Arc<Site>>,
+    v: Signed<Steward>,
+    Extension(auth): Extension<Auth>,
+    Sent(wanted): Sent<Wanted>,
+) -> Answer {
+    let found = MODES.into_iter().find(|(name, ..)| *name == wanted.mode);
+    let (_, mode, word) = found.ok_or_else(|| Refusal::bad("请选一种方式", "choose a mode"))?;
+    site.accounts.audit.add(v.name(), "设定方式", word, Some(v.from))?;
+    if !site.gate.barrier.set_mode(mode, Reason::person(v.name(), "by hand on the page")) {
+        return Err(Refusal::bad("道闸已停止", "the barrier has been stopped"));
+    }
+    say_next(&auth, v.t(word)).await;
     Ok(Redirect::to("/").into_response())
 }
 

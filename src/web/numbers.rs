@@ -94,7 +94,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(period): Q
 }
 
 /// Size of a plot, SVG units.
-const SIZE: (u32, u32) = (640, 260);
+const SIZE: (u32, u32) = (420, 220);
 
 /// A bar a row, as SVG.
 fn bars(rows: &[(String, u32)]) -> Result<String, Refusal> {
@@ -124,7 +124,7 @@ fn draw(rows: &[(String, u32)], svg: &mut String) -> Result<(), Box<dyn std::err
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .x_labels(rows.len().min(13))
+        .x_labels(rows.len().min(8))
         .x_label_formatter(&label)
         .y_labels(5)
         .label_style(("sans-serif", 13, &ink))

@@ -15,6 +15,7 @@ use crate::accounts::Accounts;
 use crate::barrier::Barrier;
 use crate::camera::{CameraState, Watcher};
 use crate::config::Config;
+use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::register::Register;
 use crate::store::events::Events;
@@ -24,6 +25,8 @@ use crate::telemetry::Telemetry;
 
 /// The running gate, as far as the pages need it.
 pub struct Parts {
+    /// The mode that stewards set by hand: held open, closed, or by the rules.
+    pub hand: Hand,
     /// The camera's state.
     pub watcher: Watcher,
     /// The barrier.

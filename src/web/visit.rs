@@ -51,6 +51,8 @@ pub struct Visit {
     pub lang: Lang,
     /// The token that every form of this session carries; empty for programs and before sign-in.
     pub csrf: String,
+    /// A program with a token, not a person with a session.
+    pub is_program: bool,
     /// From where.
     pub from: IpAddr,
     /// The path asked for.
@@ -223,5 +225,56 @@ impl FromRequestParts<Arc<Site>> for Guest {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Site>) -> Result<Self, Refusal> {
         parts.extensions.get::<Arc<Visit>>().cloned().map(Guest).ok_or(Refusal::Forbidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(lang: Lang) -> Visit {
+        let from = IpAddr::from([127, 0, 0, 1]);
+        Visit { who: None, lang, csrf: String::new(), is_program: false, from, path: "/cars/new".into(), notice: None }
+    }
+
+    #[test]
+    fn a_text_is_said_in_the_visitor_s_language_with_its_values() {
+        assert_eq!(visit(Lang::Zh).f2("第 {} / {} 页", 2, 7), "第 2 / 7 页");
+        assert_eq!(visit(Lang::En).f2("第 {} / {} 页", 2, 7), "Page 2 of 7");
+        assert_eq!(visit(Lang::En).t("没有这样的文字"), "没有这样的文字");
+        // A value that looks like a place for another one is left alone.
+        assert_eq!(visit(Lang::En).f2("{}，删除 {} 条", "{}", 3), "{}, 3 deleted");
+        assert!(visit(Lang::Zh).is_at("/cars") && !visit(Lang::Zh).is_at("/") && !visit(Lang::Zh).is_at("/car"));
+    }
+
+    #[test]
+    fn every_text_of_the_templates_has_its_english() {
+        let english: Vec<String> = walk("locales").iter().map(|(_, text)| text.clone()).collect();
+        let has = |key: &str| english.iter().any(|file| file.contains(&format!("\"{key}\" = ")));
+        let mut asked = 0;
+        for (path, text) in walk("templates/web").into_iter().chain(walk("src/web")) {
+            for call in ["v.t(\"", "v.f1(\"", "v.f2(\"", "v.f(\""] {
+                for key in text.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
+                    asked += 1;
+                    assert!(has(key), "{path}: {key} is not in locales");
+                }
+            }
+        }
+        assert!(asked > 200, "{asked}");
+    }
+
+    fn walk(folder: &str) -> Vec<(String, String)> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut out = Vec::new();
+        for entry in std::fs::read_dir(root).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let inner = format!("{folder}/{name}");
+            if entry.path().is_dir() {
+                out.extend(walk(&inner));
+            } else if [".html", ".rs", ".toml"].iter().any(|e| name.ends_with(e)) && name != "visit.rs" {
+                out.push((inner, std::fs::read_to_string(entry.path()).unwrap()));
+            }
+        }
+        out
     }
 }

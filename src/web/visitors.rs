@@ -18,7 +18,7 @@ use qrcode::QrCode;
 use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 
-use super::cars::plate_error_zh;
+use super::cars::{plate_error_zh, provinces};
 use super::refusal::{Answer, Refusal, page};
 use super::sent::Sent;
 use super::visit::{Reader, Signed, Steward, Visit};
@@ -262,9 +262,10 @@ struct NewPage<'a> {
     v: &'a Visit,
     wanted: &'a Wanted,
     wrong: Option<String>,
+    provinces: String,
 }
 
-async fn blank(v: Signed<Steward>, Query(mut wanted): Query<Wanted>) -> Answer {
+async fn blank(State(site): State<Arc<Site>>, v: Signed<Steward>, Query(mut wanted): Query<Wanted>) -> Answer {
     let now = Timestamp::now().to_zoned(TimeZone::system());
     let minute = |z: &jiff::Zoned| z.strftime("%Y-%m-%dT%H:%M").to_string();
     if wanted.from.is_empty() {
@@ -276,7 +277,7 @@ async fn blank(v: Signed<Steward>, Query(mut wanted): Query<Wanted>) -> Answer {
     if wanted.entries.is_empty() {
         wanted.entries = "1".into();
     }
-    page(&NewPage { v: &v, wanted: &wanted, wrong: None })
+    page(&NewPage { v: &v, wanted: &wanted, wrong: None, provinces: provinces(&site) })
 }
 
 async fn give(
@@ -292,7 +293,7 @@ async fn give(
         }
         Err(Refusal::Bad(zh, en)) => {
             let wrong = Some(v.say(&zh, &en).to_owned());
-            let mut response = page(&NewPage { v: &v, wanted: &wanted, wrong })?;
+            let mut response = page(&NewPage { v: &v, wanted: &wanted, wrong, provinces: provinces(&site) })?;
             *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)
         }

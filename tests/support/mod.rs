@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// `plategate run` with everything that it printed first.
 pub struct Gate {
@@ -25,13 +26,19 @@ impl Gate {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, printed) = std::sync::mpsc::channel();
+        // Everything is read, so that the gate never writes into a closed pipe.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let first = printed.recv().expect("the gate says where its page is");
         let address = first.rsplit_once("http://").unwrap().1.parse().unwrap();
-        let second = lines.next().map(|l| l.unwrap()).unwrap_or_default();
+        // It prints a code only if nobody may sign in yet, and at once.
+        let second = printed.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
         let code = second.split_once("enter the code ").map(|(_, code)| code.to_owned());
-        // The rest is read, so that the gate never writes into a closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
         Gate { child, address, code }
     }
 }

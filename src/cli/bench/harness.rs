@@ -10,8 +10,12 @@ use parking_lot::Mutex;
 use super::stages::Samples;
 use crate::barrier::{Barrier, Edge, Pulse, SimulatedArm};
 use crate::camera::Frame;
-use crate::config::{self, Config};
+use crate::clock::SystemClock;
+use crate::config::{self, Config, Strength};
+use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
+use crate::gate::liveness::NotWired;
+use crate::gate::mode::Hand;
 use crate::picture::Picture;
 use crate::register::Snapshot;
 use crate::vision::{Reading, Vision};
@@ -22,6 +26,7 @@ const PULSE_MS: u64 = 4;
 /// What is kept from arrival to arrival.
 pub struct Harness {
     rules: config::Gate,
+    photo_check: config::PhotoCheck,
     vision: Arc<Mutex<Vision>>,
     snapshot: Arc<Snapshot>,
     arm: SimulatedArm,
@@ -76,7 +81,7 @@ struct Asked {
 }
 
 impl Button for Asked {
-    fn press(&self) -> Pulse {
+    fn press(&self, _service: bool) -> Pulse {
         *self.at.lock() = Some(Instant::now());
         self.barrier.pulse()
     }
@@ -90,6 +95,7 @@ impl Harness {
         let barrier = Arc::new(Barrier::start(Box::new(arm.clone()), &wires));
         Harness {
             rules: config.gate.clone(),
+            photo_check: config.photo_check.clone(),
             vision: Arc::new(Mutex::new(vision)),
             snapshot: Arc::new(snapshot),
             arm,
@@ -107,6 +113,13 @@ impl Harness {
             frames: Box::new(Still { picture: picture.clone(), captured: captured.clone(), sequence: 0 }),
             sight: Box::new(Lent { vision: self.vision.clone(), readings: Vec::new() }),
             register: Box::new(move || snapshot.clone()),
+            presence: Box::new(NotWired),
+            clock: Box::new(SystemClock),
+            hand: Hand::default(),
+            inside: Inside::default(),
+            schedule: config::Schedule::default(),
+            // A still picture does not come nearer; what the check costs is measured all the same.
+            photo_check: config::PhotoCheck { strength: Strength::Watch, ..self.photo_check.clone() },
             button: Box::new(Asked { barrier: self.barrier.clone(), at: asked.clone() }),
             arrivals,
             viewfinder: Arc::default(),

@@ -114,7 +114,7 @@ fn rows(manifest: &Path) -> anyhow::Result<Vec<Row>> {
 }
 
 /// `x,y` of four corners, or nothing.
-fn corners(text: &str) -> anyhow::Result<Option<Quad>> {
+pub(super) fn corners(text: &str) -> anyhow::Result<Option<Quad>> {
     let numbers: Vec<f32> = text
         .split([',', ' ', ';'])
         .filter(|t| !t.is_empty())

@@ -28,8 +28,7 @@ pub(super) struct Window {
     outcome: Option<String>,
     /// Older than this number.
     before: Option<u64>,
-    /// At most so many; 20 if not said.
-    #[param(minimum = 1, maximum = 200)]
+    /// At most so many, and never more than 200; 20 if not said.
     count: Option<usize>,
 }
 

@@ -88,8 +88,7 @@ pub(super) async fn open(State(site): State<Arc<Site>>, v: Signed<Steward>, Body
 pub(super) struct Lines {
     /// Older than this number.
     before: Option<u64>,
-    /// At most so many; 100 if not said.
-    #[param(minimum = 1, maximum = 1000)]
+    /// At most so many, and never more than 1000; 100 if not said.
     count: Option<usize>,
 }
 

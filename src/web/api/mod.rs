@@ -3,6 +3,7 @@
 //! Described at `/api/v1/openapi.json`, from the same attributes that stand on the handlers. What changes anything needs a
 //! token: a browser's session alone is not enough, so that no page of another site can use it.
 
+mod book;
 mod events;
 mod gate;
 mod register;
@@ -31,6 +32,11 @@ pub fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/status", get(gate::status))
         .route("/api/v1/open", post(gate::open))
         .route("/api/v1/audit", get(gate::audit))
+        .route("/api/v1/book", get(book::sums))
+        .route("/api/v1/book/entries", get(book::entries))
+        .route("/api/v1/book/entries/{number}", get(book::entry))
+        .route("/api/v1/book/statement", get(book::statement))
+        .route("/api/v1/book/reminders", get(book::reminders))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/events/{id}/picture", get(events::picture))
@@ -56,7 +62,8 @@ struct Problem {
 #[openapi(
     info(title = "plategate", description = "A licence-plate gate: how it is, who came, who may come in."),
     paths(
-        gate::status, gate::open, gate::audit, events::list, events::one, events::picture, register::households,
+        gate::status, gate::open, gate::audit, book::sums, book::entries, book::entry, book::statement, book::reminders,
+        events::list, events::one, events::picture, register::households,
         register::vehicles, register::vehicle, register::put_vehicle, register::delete_vehicle, register::passes,
         register::give_pass, register::take_pass_back,
     ),
@@ -84,7 +91,7 @@ struct Program;
 
 impl Program {
     fn check(visit: &Visit) -> Result<(), Refusal> {
-        if visit.who.is_some() && visit.csrf.is_empty() { Ok(()) } else { Err(Refusal::Forged) }
+        if visit.is_program { Ok(()) } else { Err(Refusal::Forged) }
     }
 }
 

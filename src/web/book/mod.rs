@@ -3,7 +3,6 @@
 //! Everybody who signed in may look. Stewards and the treasurer take money, pay and hand over out of their own cash; the bank,
 //! counts, votes, tariffs and corrections of others' entries are the treasurer's.
 
-mod api;
 mod board;
 mod car;
 mod cash;
@@ -42,7 +41,6 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(car::routes())
         .merge(statement::routes())
         .merge(board::routes())
-        .merge(api::routes())
 }
 
 /// An entry in a list.
@@ -171,7 +169,7 @@ fn places(book: &Book, v: &Visit) -> Vec<(String, Fen)> {
 }
 
 /// Whom to remind these days.
-fn due(site: &Site) -> Result<Vec<reminders::Reminder>, Refusal> {
+pub(super) fn due(site: &Site) -> Result<Vec<reminders::Reminder>, Refusal> {
     let days = site.gate.config.ledger.remind_days;
     let households = site.gate.register.households()?;
     Ok(reminders::reminders(&site.gate.register.snapshot(), &households, register::today(), days))

@@ -209,12 +209,16 @@ impl<'a> CarPage<'a> {
             hint.known = None;
         }
         let just_stood = if old.is_none() { just_stood(&site.gate.events, &snapshot, v)? } else { Vec::new() };
-        let home = site.gate.config.gate.home_province;
-        let others = PROVINCES.iter().filter(|p| **p != home);
-        let provinces = std::iter::once(&home).chain(others).collect();
+        let provinces = provinces(site);
         let standing = standing.map(|(word, class)| (v.t(word), class));
         Ok(CarPage { v, old, car, standing, hint, wrong: None, just_stood, provinces })
     }
+}
+
+/// The provinces in the order of the pad: the gate's own first.
+pub(in crate::web) fn provinces(site: &Site) -> String {
+    let home = site.gate.config.gate.home_province;
+    std::iter::once(&home).chain(PROVINCES.iter().filter(|p| **p != home)).collect()
 }
 
 /// How far back the cars go that "just stood there".

@@ -19,7 +19,7 @@ use super::refusal::{Answer, page};
 use super::visit::{Reader, Signed, Visit};
 use crate::register::{self, Household, Standing, Vehicle};
 
-pub(super) use edit::{Car, address as car_address, retire, save};
+pub(super) use edit::{Car, address as car_address, provinces, retire, save};
 pub(super) use exchange::{Pending, attachment};
 pub(super) use hints::plate_error_zh;
 

@@ -1,0 +1,197 @@
+//! Who comes: neighbours, strangers as they come, strangers chosen to be mistaken, tricksters, and who is registered.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use super::paint::Trick;
+use crate::cli::Usage;
+use crate::picture::Quad;
+use crate::plate::{ALPHABET, Plate};
+use crate::register::{Dues, Snapshot, Vehicle, confusable};
+
+/// Cars that are registered.
+pub const REGISTERED: usize = 103;
+/// A photographed plate narrower than this, pixels, cannot be shown near the camera.
+const NARROWEST: f32 = 80.0;
+
+/// What comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// A registered car.
+    Neighbour,
+    /// A stranger, as they come.
+    Stranger,
+    /// A stranger whose plate differs from a registered one in one or two characters, look-alikes first.
+    LookAlike,
+    /// A stranger close behind a registered car.
+    Tailgater,
+    /// A photograph of a registered plate.
+    Spoof(Trick),
+}
+
+impl Who {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Who::Neighbour => "neighbour",
+            Who::Stranger => "stranger",
+            Who::LookAlike => "look_alike",
+            Who::Tailgater => "tailgater",
+            Who::Spoof(trick) => trick.name(),
+        }
+    }
+
+    /// Must it be let in?
+    pub fn belongs(self) -> bool {
+        self == Who::Neighbour
+    }
+}
+
+/// Who comes as number `n`: strangers are by turns as they come (half), chosen (four of ten) and close behind (one of ten).
+pub fn stranger(n: usize) -> Who {
+    match n % 10 {
+        0..=4 => Who::Stranger,
+        5..=8 => Who::LookAlike,
+        _ => Who::Tailgater,
+    }
+}
+
+/// A photograph of the manifest.
+#[derive(Clone, Debug)]
+pub struct Shot {
+    /// The file.
+    pub path: PathBuf,
+    /// What the plate says.
+    pub plate: Plate,
+    /// Its corners.
+    pub quad: Quad,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    path: String,
+    text: String,
+    #[serde(default)]
+    corners: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default, alias = "set")]
+    split: String,
+}
+
+/// The photographs of a manifest that show a car with a plate whose corners are known.
+pub fn shots(folder: &Path, manifest: &Path, splits: &[String]) -> anyhow::Result<Vec<Shot>> {
+    let name = manifest.display();
+    let file = std::fs::File::open(manifest).with_context(|| format!("{name}"))?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(file);
+    let mut shots = Vec::new();
+    for row in reader.deserialize() {
+        let row: Row = row.with_context(|| format!("{name}"))?;
+        let wanted = splits.is_empty() || splits.contains(&row.split);
+        let whole = !matches!(row.kind.as_str(), "crop" | "background");
+        let (Ok(plate), Ok(Some(quad))) = (row.text.parse(), super::super::eval::corners(&row.corners)) else {
+            continue;
+        };
+        if wanted && whole && quad.width() >= NARROWEST {
+            shots.push(Shot { path: folder.join(row.path), plate, quad });
+        }
+    }
+    if shots.len() < 20 {
+        let why = format!("{name}: {} photographs of cars with text and corners are too few: 20 at least", shots.len());
+        return Err(Usage(why).into());
+    }
+    Ok(shots)
+}
+
+/// The register, and which photographs show registered cars and which show others.
+pub struct Cast {
+    /// Who is registered.
+    pub plates: Vec<Plate>,
+    /// Photographs of them.
+    pub ours: Vec<Shot>,
+    /// Photographs of others.
+    pub others: Vec<Shot>,
+}
+
+impl Cast {
+    /// Draws the register among the photographed plates: at most half of them.
+    pub fn draw(mut shots: Vec<Shot>, seed: u64) -> Cast {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        shots.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut plates: Vec<Plate> = shots.iter().map(|s| s.plate).collect();
+        plates.sort();
+        plates.dedup();
+        plates.shuffle(&mut rng);
+        plates.truncate(REGISTERED.min(plates.len() / 2));
+        let (ours, others) = shots.into_iter().partition(|shot| plates.contains(&shot.plate));
+        Cast { plates, ours, others }
+    }
+}
+
+/// A register of paid cars.
+pub fn register(plates: &[Plate]) -> Arc<Snapshot> {
+    let paid = |plate: &Plate| Vehicle::new(*plate, "1-101").with(Dues::settled());
+    Arc::new(Snapshot::new(plates.iter().map(paid).collect()))
+}
+
+/// A plate that differs from this one in one or two characters; seven times of ten in those that readers confuse.
+pub fn look_alike(of: Plate, rng: &mut ChaCha8Rng) -> Plate {
+    let serial = &ALPHABET[1..35];
+    loop {
+        let mut slots = *of.slots();
+        let length = slots.iter().filter(|s| **s != 0).count();
+        let confused = rng.random_bool(0.7);
+        for _ in 0..rng.random_range(1..=2) {
+            let at = rng.random_range(1..length);
+            let now = ALPHABET[slots[at] as usize];
+            let pairs: Vec<usize> = (1..35).filter(|&i| confusable(now, ALPHABET[i])).collect();
+            let new = match pairs.choose(rng).filter(|_| confused) {
+                Some(&pair) => pair,
+                None => 1 + rng.random_range(0..serial.len()),
+            };
+            slots[at] = new as u8;
+        }
+        if let Some(plate) = Plate::from_slots(slots).filter(|plate| *plate != of) {
+            return plate;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_alikes_are_one_or_two_characters_off() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let of: Plate = "苏F8B120".parse().unwrap();
+        let mut confused = 0;
+        for _ in 0..200 {
+            let plate = look_alike(of, &mut rng);
+            let differ: Vec<(char, char)> = of.chars().zip(plate.chars()).filter(|(a, b)| a != b).collect();
+            assert!((1..=2).contains(&differ.len()), "{plate}");
+            confused += usize::from(differ.iter().all(|(a, b)| confusable(*a, *b)));
+        }
+        assert!(confused > 80, "{confused}");
+    }
+
+    #[test]
+    fn the_register_is_drawn_among_the_photographs_and_the_same_for_a_seed() {
+        let shot = |n: usize| Shot {
+            path: format!("{n}.jpg").into(),
+            plate: format!("苏F{:05}", n / 2).parse().unwrap(),
+            quad: Quad::default(),
+        };
+        let shots: Vec<Shot> = (0..600).map(shot).collect();
+        let cast = Cast::draw(shots.clone(), 4);
+        assert_eq!((cast.plates.len(), cast.ours.len(), cast.others.len()), (103, 206, 394));
+        assert!(cast.others.iter().all(|s| !cast.plates.contains(&s.plate)));
+        assert_eq!(Cast::draw(shots, 4).plates, cast.plates);
+    }
+}

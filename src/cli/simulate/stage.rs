@@ -1,0 +1,186 @@
+//! One approach on the lane: its frames, painted when first asked for, and what is read off them, read once. The lane is
+//! the one that `run` runs; only camera, clock and button are played.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use jiff::tz::TimeZone;
+use parking_lot::Mutex;
+
+use crate::barrier::Pulse;
+use crate::camera::Frame;
+use crate::clock::{Clock, Hands};
+use crate::config;
+use crate::gate::event::{Event, Outcome, Rule};
+use crate::gate::inside::Inside;
+use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
+use crate::gate::liveness::NotWired;
+use crate::gate::mode::Hand;
+use crate::picture::Picture;
+use crate::register::Snapshot;
+use crate::vision::{Reading, Vision};
+
+/// The time from frame to frame.
+pub const TICK: Duration = Duration::from_millis(80);
+
+/// What is to be seen in the frames of an approach.
+pub type Painter = Box<dyn FnMut(usize, &mut Picture) + Send>;
+
+/// The frames of one approach and what was read off them.
+pub struct Stage {
+    painter: Painter,
+    vision: Arc<Mutex<Vision>>,
+    pictures: Vec<Option<Picture>>,
+    readings: Vec<Option<Vec<Reading>>>,
+    /// The frame that the lane has in hand.
+    current: usize,
+}
+
+/// Under what rules a lane is run.
+#[derive(Clone)]
+pub struct Terms {
+    /// The gate's rules.
+    pub rules: config::Gate,
+    /// The check for photographs.
+    pub photo_check: config::PhotoCheck,
+    /// Who is registered.
+    pub register: Arc<Snapshot>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// Was "open" asked for, at or after the frame from which it counts?
+    pub opened: bool,
+    /// Frames fused when it was.
+    pub frames: u32,
+    /// From the first frame in which the plate was read to the pulse, milliseconds of the scripted clock.
+    pub ms: f64,
+    /// The rule that was recorded last.
+    pub rule: Option<Rule>,
+}
+
+impl Stage {
+    /// An approach of so many frames.
+    pub fn new(frames: usize, painter: Painter, vision: Arc<Mutex<Vision>>) -> Arc<Mutex<Stage>> {
+        let (pictures, readings) = (vec![None; frames], vec![None; frames]);
+        Arc::new(Mutex::new(Stage { painter, vision, pictures, readings, current: 0 }))
+    }
+
+    /// What was read off each frame that was looked at.
+    pub fn readings(&self) -> impl Iterator<Item = &Vec<Reading>> {
+        self.readings.iter().flatten()
+    }
+}
+
+/// Runs the lane over the approach until it opens, at the frame `from` or later, or the approach is over.
+pub fn play(stage: &Arc<Mutex<Stage>>, terms: &Terms, from: usize) -> Played {
+    let wall = "2026-11-25T04:00:00Z".parse().expect("a time");
+    let clock = Hands::at(wall, TimeZone::UTC);
+    let asked = Arc::<Mutex<Vec<(usize, Instant)>>>::default();
+    let (arrivals, records) = bounded(32);
+    let register = terms.register.clone();
+    let mut lane = Lane::new(Parts {
+        frames: Box::new(Camera { stage: stage.clone(), clock: clock.clone(), next: 0 }),
+        sight: Box::new(Memory { stage: stage.clone(), readings: Vec::new() }),
+        register: Box::new(move || register.clone()),
+        button: Box::new(Asked { stage: stage.clone(), clock: clock.clone(), at: asked.clone() }),
+        presence: Box::new(NotWired),
+        clock: Box::new(clock),
+        hand: Hand::default(),
+        inside: Inside::default(),
+        arrivals,
+        viewfinder: Arc::default(),
+        telemetry: Arc::default(),
+        rules: terms.rules.clone(),
+        schedule: config::Schedule::default(),
+        photo_check: terms.photo_check.clone(),
+    });
+    while lane.step(Duration::ZERO) {
+        if asked.lock().iter().any(|(frame, _)| *frame >= from) {
+            break;
+        }
+    }
+    lane.finish();
+    drop(lane);
+    let events: Vec<Event> = records.try_iter().map(|arrival| arrival.event).collect();
+    let opened = asked.lock().iter().any(|(frame, _)| *frame >= from);
+    let event = events.iter().rev().find(|e| e.outcome == Outcome::Opened);
+    Played {
+        opened,
+        frames: event.map_or(0, |e| e.frames),
+        ms: event.map_or(0.0, |e| e.times.since_first_ms),
+        rule: events.last().map(|e| e.rule),
+    }
+}
+
+/// The camera: one frame after the other, at the clock's pace.
+struct Camera {
+    stage: Arc<Mutex<Stage>>,
+    clock: Hands,
+    next: usize,
+}
+
+impl Frames for Camera {
+    fn next(&mut self, frame: &mut Option<Frame>, _: Duration) -> bool {
+        let mut stage = self.stage.lock();
+        // The picture goes back to where it came from, for the next run over this approach.
+        if let Some(old) = frame.take() {
+            stage.pictures[self.next - 1] = Some(old.picture);
+        }
+        if self.next >= stage.pictures.len() {
+            return false;
+        }
+        let at = self.next;
+        let picture = stage.pictures[at].take().unwrap_or_else(|| {
+            let mut picture = Picture::default();
+            (stage.painter)(at, &mut picture);
+            picture
+        });
+        stage.current = at;
+        self.next += 1;
+        self.clock.turn(TICK);
+        let (captured, taken_at) = (self.clock.now(), self.clock.wall());
+        *frame = Some(Frame { picture, captured, taken_at, sequence: self.next as u64 });
+        true
+    }
+
+    fn ended(&self) -> bool {
+        self.next >= self.stage.lock().pictures.len()
+    }
+}
+
+/// The networks, or what they said before.
+struct Memory {
+    stage: Arc<Mutex<Stage>>,
+    readings: Vec<Reading>,
+}
+
+impl Sight for Memory {
+    fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]> {
+        let mut stage = self.stage.lock();
+        let at = stage.current;
+        if stage.readings[at].is_none() {
+            let read = stage.vision.lock().read(picture)?.to_vec();
+            stage.readings[at] = Some(read);
+        }
+        self.readings.clone_from(stage.readings[at].as_ref().expect("just read"));
+        Ok(&self.readings)
+    }
+}
+
+/// The button: notes at which frame it was asked for.
+struct Asked {
+    stage: Arc<Mutex<Stage>>,
+    clock: Hands,
+    at: Arc<Mutex<Vec<(usize, Instant)>>>,
+}
+
+impl Button for Asked {
+    fn press(&self, _service: bool) -> Pulse {
+        let now = self.clock.now();
+        self.at.lock().push((self.stage.lock().current, now));
+        Pulse::Pressed(now)
+    }
+}
