@@ -96,6 +96,11 @@ impl Reason {
         Reason { by: By::Person(name.into()), why: why.into() }
     }
 
+    /// The hours of the configuration say so.
+    pub fn schedule() -> Reason {
+        Reason::itself("by the schedule")
+    }
+
     pub(super) fn itself(why: &str) -> Reason {
         Reason { by: By::Itself, why: why.into() }
     }

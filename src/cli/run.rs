@@ -21,7 +21,7 @@ use crate::gate::event::Event;
 use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
 use crate::gate::liveness::Presence;
-use crate::gate::mode::Hand;
+use crate::gate::mode::{Hand, Mode};
 use crate::gate::viewfinder::Viewfinder;
 use crate::picture::Picture;
 use crate::register::Register;
@@ -208,6 +208,7 @@ impl Gate {
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         // The gate serves its page from here on, with or without a camera; /readyz tells whether frames come.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let mut mode = Mode::Normal;
         loop {
             tokio::select! {
                 _ = term.recv() => return,
@@ -216,9 +217,22 @@ impl Gate {
                     if self.lane.is_finished() {
                         return;
                     }
+                    mode = self.carry_mode(mode);
                 }
             }
         }
+    }
+
+    /// Asks of the barrier what the schedule, or a hand's time running out, asks of the gate; gives the mode there is now.
+    fn carry_mode(&self, before: Mode) -> Mode {
+        let (hand, schedule) = (&self.page.gate.hand, &self.page.gate.config.schedule);
+        let now = jiff::Zoned::now();
+        let mode = hand.mode(&now, schedule);
+        // What a hand sets is carried by whoever sets it, with the person's name.
+        if mode != before && hand.get(now.timestamp()).is_none() {
+            self.barrier.set_mode(mode.into(), Reason::schedule());
+        }
+        mode
     }
 
     /// Takes everything apart; gives what was recorded, if that was to be kept.

@@ -70,6 +70,16 @@ impl Hand {
     }
 }
 
+impl From<Mode> for crate::barrier::Mode {
+    fn from(mode: Mode) -> crate::barrier::Mode {
+        match mode {
+            Mode::Normal => crate::barrier::Mode::Normal,
+            Mode::HeldOpen => crate::barrier::Mode::HeldOpen,
+            Mode::Closed => crate::barrier::Mode::Closed,
+        }
+    }
+}
+
 impl ByHand {
     fn lasts(&self, at: Timestamp) -> bool {
         self.until.is_none_or(|until| at < until)

@@ -16,9 +16,10 @@ use super::sent::Sent;
 use super::sign_in::{Auth, say_next};
 use super::visit::{Reader, Signed, Steward, Visit};
 use super::{Site, words};
-use crate::barrier::{By, Mode, Pulse, Reason};
+use crate::barrier::{self, By, Mode, Pulse, Reason};
 use crate::camera::CameraState;
 use crate::gate::event::{Arrival, Event, Outcome, PulseReport, Rule};
+use crate::gate::mode as hand;
 use crate::register::{self, Standing};
 
 /// The routes.
@@ -41,7 +42,7 @@ struct NowPage<'a> {
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
     let now = site.gate.barrier.state().mode;
-    let modes = MODES.map(|(name, mode, word)| (name, word, mode == now)).to_vec();
+    let modes = MODES.map(|(name, mode, word)| (name, word, barrier::Mode::from(mode) == now)).to_vec();
     page(&NowPage { v: &v, states: states(&site, &v)?, arrivals: arrivals(&site, &v)?, reasons: &REASONS, modes })
 }
 
@@ -107,16 +108,16 @@ fn arm(site: &Site, v: &Visit) -> State1 {
 }
 
 /// The gate's modes, as a form writes them, and in Chinese.
-const MODES: [(&str, Mode, &str); 3] = [
-    ("normal", Mode::Normal, "按规则放行"),
-    ("held_open", Mode::HeldOpen, "常开：所有车放行"),
-    ("closed", Mode::Closed, "关闭：只放行急救、消防、警车"),
+const MODES: [(&str, hand::Mode, &str); 3] = [
+    ("normal", hand::Mode::Normal, "按规则放行"),
+    ("held_open", hand::Mode::HeldOpen, "常开：所有车放行"),
+    ("closed", hand::Mode::Closed, "关闭：只放行急救、消防、警车"),
 ];
 
 /// What the gate is asked to be, if it is not by its rules.
 fn mode(site: &Site, v: &Visit) -> Option<State1> {
     let barrier = site.gate.barrier.state();
-    let (_, _, word) = MODES.into_iter().find(|(_, mode, _)| *mode == barrier.mode && *mode != Mode::Normal)?;
+    let (_, _, word) = MODES.into_iter().find(|(_, mode, _)| Mode::from(*mode) == barrier.mode && barrier.mode != Mode::Normal)?;
     let by = match barrier.mode_reason.map(|r| r.by) {
         Some(By::Person(name)) => format!("（{name}）"),
         _ => String::new(),
@@ -235,7 +236,16 @@ async fn set_mode(
     let found = MODES.into_iter().find(|(name, ..)| *name == wanted.mode);
     let (_, mode, word) = found.ok_or_else(|| Refusal::bad("请选一种方式", "choose a mode"))?;
     site.accounts.audit.add(v.name(), "设定方式", word, Some(v.from))?;
-    if !site.gate.barrier.set_mode(mode, Reason::person(v.name(), "by hand on the page")) {
+    // The lane's rules and the barrier both follow the hand; the barrier at once, so that the page shows it. By the rules
+    // means that the schedule has its say again.
+    match mode {
+        hand::Mode::Normal => site.gate.hand.let_go(),
+        mode => {
+            site.gate.hand.set(hand::ByHand { mode, by: v.name().into(), since: Timestamp::now(), until: None });
+        }
+    }
+    let effective = site.gate.hand.mode(&jiff::Zoned::now(), &site.gate.config.schedule);
+    if !site.gate.barrier.set_mode(effective.into(), Reason::person(v.name(), "by hand on the page")) {
         return Err(Refusal::bad("道闸已停止", "the barrier has been stopped"));
     }
     say_next(&auth, v.t(word)).await;
