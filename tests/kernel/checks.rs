@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::gate::{Gate, plategate};
 use super::pins::{Chip, Set, Trace};
-use super::{camera, disk, inputs, watchdog};
+use super::{camera, inputs, watchdog};
 
 /// The relay's line.
 pub const LINE: Offset = 4;
@@ -22,7 +22,6 @@ pub fn run() {
         ("active-low", active_low),
         ("inputs", inputs::check),
         ("camera", camera::check),
-        ("disk", disk::check),
         ("watchdog", watchdog::check),
     ] {
         let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! plategate on a real kernel: Debian's own, in QEMU, with the kernel's simulated pins (gpio-sim), camera (vivid),
-//! watchdog (softdog) and disks with faults (dm-flakey).
+//! plategate on a real kernel: Debian's own, in QEMU, with the kernel's simulated pins (gpio-sim), camera (vivid)
+//! and watchdog (softdog).
 //!
 //! `make test` makes the machine ready (`scripts/kernel`). One boot serves all tests here: this very program runs again in
 //! the machine, over the host's files, as [`inside_the_machine`]; it makes one check after the other against the real
@@ -8,7 +8,6 @@
 
 mod camera;
 mod checks;
-mod disk;
 mod gate;
 mod inputs;
 mod machine;
@@ -77,11 +76,6 @@ fn a_camera_that_is_unplugged_or_stalls_is_told_and_comes_back() {
 #[test]
 fn the_button_and_the_fire_alarm_open_and_a_glitch_does_not() {
     look_up("inputs");
-}
-
-#[test]
-fn a_disk_that_loses_unflushed_writes_is_full_or_read_only_loses_nothing_acknowledged() {
-    look_up("disk");
 }
 
 #[test]

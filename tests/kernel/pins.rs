@@ -87,15 +87,19 @@ impl Watch {
         let mut was = level(&value);
         let thread = std::thread::spawn(move || {
             let mut edges = Vec::new();
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
+                // Asked first, so that the last look is after the question.
+                let last = stopped.load(Ordering::Relaxed);
                 let high = level(&value);
                 if high != was {
                     edges.push(high);
                     was = high;
                 }
+                if last {
+                    break edges;
+                }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            edges
         });
         Watch { stop, thread }
     }
