@@ -34,6 +34,10 @@ const NEIGHBOUR_SHARE: f64 = 0.01;
 const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
 /// How much stricter a car is decided that has a look-alike in the register.
 const STRICTER: f64 = 10.0;
+/// What the margin has to reach, as a share of what the ratio has to. For any given plate of a stranger the margin bounds the
+/// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave one neighbour in
+/// thirty more standing (docs/decisions/2026-11-25-margin.md).
+const MARGIN_SHARE: f64 = 0.1;
 /// A registered plate that explains the pictures this many times worse than the best is no rival.
 const CLEARLY: f64 = 100.0;
 /// Likelihoods this many times below the best plate's do not matter to any sum.
@@ -103,7 +107,7 @@ impl<'a> Match<'a> {
     /// Is it the likeliest registered plate and no stranger's, by this budget?
     pub fn is_sure(&self, false_open_one_in: f64) -> bool {
         let needed = self.needed(false_open_one_in);
-        self.best().is_some() && self.ratio >= needed && self.margin >= needed
+        self.best().is_some() && self.ratio >= needed && self.margin >= needed * MARGIN_SHARE
     }
 
     /// Is it a stranger's and none of the register's, by this budget?
