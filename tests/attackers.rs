@@ -79,10 +79,11 @@ impl Attacker {
             Err(error) if body.len() > 64 << 10 => return Answer::nothing(&error.to_string()),
             Err(error) => panic!("{method} {path}: {error}"),
         };
-        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let (location, policy) = (header("location"), header("content-security-policy"));
         let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
-        let cookie = cookies.filter(|c| c.starts_with("plategate=")).last().map(str::to_owned);
+        let cookie = cookies.filter(|c| c.starts_with("plategate=")).next_back().map(str::to_owned);
         let status = answer.status().as_u16();
         let body = answer.body_mut().read_to_vec().unwrap_or_default();
         Answer { status, location, cookie, policy, body: String::from_utf8_lossy(&body).into_owned() }
@@ -367,7 +368,8 @@ fn what_is_too_large_is_refused_and_what_has_ended_stays_ended() {
     let (gate, token) = gate(folder.path());
     let mut steward = Attacker::signed_in(&gate, "steward");
     let long = "x".repeat(100_000);
-    let refused = |answer: Answer| assert!([413, HUNG_UP].contains(&answer.status), "{} {}", answer.status, answer.body);
+    let refused =
+        |answer: Answer| assert!([413, HUNG_UP].contains(&answer.status), "{} {}", answer.status, answer.body);
     refused(steward.form("/cars/new", &[("note", &long)]));
     let boundary = "----x";
     let body = format!(

@@ -212,11 +212,15 @@ async fn a_steward_s_first_day() {
     s.go("/visitors").await;
     s.look("11-visitors").await;
 
+    s.go("/households/2-301").await;
+    let name = s.client.find(Locator::Css("main [name=name]")).await.unwrap().prop("value").await.unwrap();
+    assert_eq!(name.as_deref(), Some("李明"));
+
     // Everything else is there, in both languages, and fits.
     for (path, name, wanted) in [
         ("/cars", "12-cars", "2-301"),
         ("/households", "13-households", "李明"),
-        ("/households/2-301", "14-household", "李明"),
+        ("/households/2-301", "14-household", "2 号楼 301"),
         ("/cars/import", "15-import", "Excel"),
         ("/numbers", "16-numbers", "最近 7 天"),
         ("/book", "16-book", "100"),

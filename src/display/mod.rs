@@ -203,8 +203,11 @@ mod tests {
 
     use super::*;
 
+    /// The first line shown, and what was said.
+    type Shown = Vec<(String, Option<String>)>;
+
     #[derive(Clone, Default)]
-    struct Seen(Arc<Mutex<Vec<(String, Option<String>)>>>);
+    struct Seen(Arc<Mutex<Shown>>);
 
     impl Sign for Seen {
         fn show(&mut self, message: &Message<'_>) -> Result<(), SignError> {
@@ -221,7 +224,7 @@ mod tests {
         config::Display { idle: "南门".into(), quiet: "22:00-07:00".parse().ok(), ..Default::default() }
     }
 
-    fn greeted(at: Time, greetings: &[Greeting]) -> Vec<(String, Option<String>)> {
+    fn greeted(at: Time, greetings: &[Greeting]) -> Shown {
         let (seen, (send, receive)) = (Seen::default(), crossbeam_channel::bounded(WAITING));
         let shower = Shower { sign: Box::new(seen.clone()), settings: settings(), failed: false };
         for greeting in greetings {
@@ -229,8 +232,7 @@ mod tests {
         }
         drop(send);
         shower.run(&receive, &|| at);
-        let seen = seen.0.lock().clone();
-        seen
+        std::mem::take(&mut *seen.0.lock())
     }
 
     #[test]

@@ -122,7 +122,10 @@ impl Default for Setting {
             schedule: config::Schedule::default(),
             hand: Hand::default(),
             inside: Inside::default(),
-            register: Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏F8K291", Dues::default())])),
+            register: Arc::new(Snapshot::new(vec![
+                vehicle("苏F12345", Dues::settled()),
+                vehicle("苏F8K291", Dues::default()),
+            ])),
             wall: "2026-11-25T12:00:00Z".parse().unwrap(),
             sight_ends: 0,
         }
@@ -299,7 +302,8 @@ fn two_cars_in_one_frame_are_two_arrivals() {
 
 #[test]
 fn a_registered_car_behind_another_gets_a_pulse_of_its_own_after_the_gap() {
-    let register = Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏FA67K9", Dues::settled())]));
+    let register =
+        Arc::new(Snapshot::new(vec![vehicle("苏F12345", Dues::settled()), vehicle("苏FA67K9", Dues::settled())]));
     let frame = |n: usize| {
         let second = at("苏FA67K9", 240.0, 40.0 + 1.5 * n as f32);
         if n < 25 { vec![at("苏F12345", 100.0, 60.0 + 4.0 * n as f32), second] } else { vec![second] }

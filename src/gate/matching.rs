@@ -299,8 +299,8 @@ fn count_neighbours(cars: &mut [Car]) {
 const MOST_PAIRS: usize = 1_500;
 
 fn mark_lookalikes(cars: &mut [Car]) {
-    for i in 0..cars.len() {
-        cars[i].has_lookalike |= cars[i].neighbours > 0;
+    for car in cars.iter_mut() {
+        car.has_lookalike |= car.neighbours > 0;
     }
     if cars.len() > MOST_PAIRS {
         return;

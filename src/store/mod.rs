@@ -272,7 +272,8 @@ impl Store {
     /// The names of all trees with records, without the store's own.
     fn tree_names(&self) -> Vec<String> {
         let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
-        let mut names: Vec<String> = names.filter(|name| name != OWN && name != INDEX && !name.starts_with("__sled")).collect();
+        let mut names: Vec<String> =
+            names.filter(|name| name != OWN && name != INDEX && !name.starts_with("__sled")).collect();
         names.sort();
         names
     }

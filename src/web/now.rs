@@ -117,7 +117,8 @@ const MODES: [(&str, hand::Mode, &str); 3] = [
 /// What the gate is asked to be, if it is not by its rules.
 fn mode(site: &Site, v: &Visit) -> Option<State1> {
     let barrier = site.gate.barrier.state();
-    let (_, _, word) = MODES.into_iter().find(|(_, mode, _)| Mode::from(*mode) == barrier.mode && barrier.mode != Mode::Normal)?;
+    let (_, _, word) =
+        MODES.into_iter().find(|(_, mode, _)| Mode::from(*mode) == barrier.mode && barrier.mode != Mode::Normal)?;
     let by = match barrier.mode_reason.map(|r| r.by) {
         Some(By::Person(name)) => format!("（{name}）"),
         _ => String::new(),
