@@ -82,8 +82,8 @@ impl Attacker {
         let header =
             |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let (location, policy) = (header("location"), header("content-security-policy"));
-        let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
-        let cookie = cookies.filter(|c| c.starts_with("plategate=")).next_back().map(str::to_owned);
+        let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
+        let cookie = cookies.rfind(|c| c.starts_with("plategate=")).map(str::to_owned);
         let status = answer.status().as_u16();
         let body = answer.body_mut().read_to_vec().unwrap_or_default();
         Answer { status, location, cookie, policy, body: String::from_utf8_lossy(&body).into_owned() }
