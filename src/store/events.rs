@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::index::{Index, Query, Tally, whole};
-use super::{Store, StoreError, Tree, decode, encode};
+use super::{Store, StoreError, Tree, encode};
 use crate::gate::event::{Arrival, Event, Rule};
 use crate::picture::Picture;
 
@@ -76,18 +76,7 @@ impl Events {
 
     /// The newest events before the number `before` (or all), newest first. Damaged ones are passed over.
     pub fn newest(&self, count: usize, before: Option<u64>) -> Result<Vec<Event>, StoreError> {
-        let upper = before.unwrap_or(u64::MAX).to_be_bytes();
-        let mut out = Vec::new();
-        for item in self.tree.inner.range(..upper).rev() {
-            if out.len() == count {
-                break;
-            }
-            match decode(&item?.1) {
-                Ok(event) => out.push(event),
-                Err(problem) => tracing::error!(problem, "an event is damaged"),
-            }
-        }
-        Ok(out)
+        self.tree.before(&before.unwrap_or(u64::MAX).to_be_bytes()).take(count).collect()
     }
 
     /// The newest events that answer to the query, newest first.

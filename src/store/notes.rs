@@ -44,18 +44,7 @@ impl Notes {
 
     /// The newest notes before the number `before` (or all), newest first. Damaged ones are passed over.
     pub fn newest(&self, count: usize, before: Option<u64>) -> Result<Vec<Entry>, StoreError> {
-        let upper = before.unwrap_or(u64::MAX).to_be_bytes();
-        let mut out = Vec::new();
-        for item in self.tree.inner.range(..upper).rev() {
-            if out.len() == count {
-                break;
-            }
-            match decode(&item?.1) {
-                Ok(entry) => out.push(entry),
-                Err(problem) => tracing::error!(problem, "a note of the barrier is damaged"),
-            }
-        }
-        Ok(out)
+        self.tree.before(&before.unwrap_or(u64::MAX).to_be_bytes()).take(count).collect()
     }
 
     /// Deletes those older than `days`. Gives how many went.
