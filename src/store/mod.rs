@@ -309,12 +309,25 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Takes the lock; waits a moment for a holder that is just going. One that has gone may leave it to a program that it was
+/// starting (`timedatectl`, say) until that program runs.
+fn try_lock(file: &File) -> Result<(), std::fs::TryLockError> {
+    const TRIES: u32 = 20;
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(25)),
+            done => return done,
+        }
+    }
+    file.try_lock()
+}
+
 fn lock(folder: &Path) -> Result<File, StoreError> {
     use std::io::Write;
     let path = folder.join("lock");
     let disk = |error| StoreError::disk(&path, error);
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(disk)?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {
             // Only told to the person who tries to start a second one.
             let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));

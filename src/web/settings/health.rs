@@ -1,5 +1,8 @@
 //! What is amiss with the running gate, and what to do about it: the `doctor` of a gate that cannot be stopped for it.
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::barrier::Note;
 use crate::camera::CameraState;
 use crate::cli::doctor::{self, Status};
 use crate::web::Site;
@@ -20,6 +23,7 @@ pub struct Finding {
 /// Looks at everything that can be looked at while the gate runs.
 pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     let mut findings = vec![camera(site, v), lane(site, v), arm(site, v)];
+    findings.extend(alert(site, v));
     for check in doctor::around(&site.gate.config) {
         let name = match check.name.as_str() {
             "disk" => "磁盘",
@@ -74,6 +78,27 @@ fn lane(site: &Site, v: &Visit) -> Finding {
         }
     };
     finding(v, "识别", status, detail)
+}
+
+/// The newest thing of the last day at the barrier that somebody should look at.
+fn alert(site: &Site, v: &Visit) -> Option<Finding> {
+    const LOOKED_THROUGH: usize = 200;
+    let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
+    let notes = site.gate.notes.newest(LOOKED_THROUGH, None).unwrap_or_default();
+    let noted =
+        notes.into_iter().map(|entry| entry.noted).take_while(|n| n.at > yesterday).find(|n| n.note.is_alert())?;
+    let what = match noted.note {
+        Note::PressFailed => "要求抬杆，继电器没有动作",
+        Note::DidNotOpen => "要求抬杆后没有抬起，请到现场查看",
+        Note::HeldTooLong => "杆抬着太久没有落下",
+        Note::Tailgated => "有车尾随进入",
+        Note::WireBroken { .. } => "有一路输入读不到，请查看接线",
+        Note::SwitchesContradict => "两个限位开关同时有信号，请查看接线",
+        Note::ClosingStopped => "落杆时有车，已重新抬起",
+        Note::HoldBegan { .. } => "杆保持抬起",
+        _ => "请查看道闸",
+    };
+    Some(finding(v, "道闸提醒", Status::Warning, format!("{} {}", v.short_time(&noted.at), v.t(what))))
 }
 
 fn arm(site: &Site, v: &Visit) -> Finding {
