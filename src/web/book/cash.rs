@@ -124,9 +124,7 @@ async fn confirm(
     Extension(auth): Extension<Auth>,
     Sent(Nothing {}): Sent<Nothing>,
 ) -> Answer {
-    enter(&site, &v, Common::default().draft(&v, What::Confirm { offer })?).await?;
-    say_next(&auth, v.t("已确认收到")).await;
-    Ok(back())
+    settle(&site, &v, &auth, What::Confirm { offer }, "已确认收到").await
 }
 
 async fn withdraw(
@@ -136,8 +134,13 @@ async fn withdraw(
     Extension(auth): Extension<Auth>,
     Sent(Nothing {}): Sent<Nothing>,
 ) -> Answer {
-    enter(&site, &v, Common::default().draft(&v, What::Withdrawal { offer })?).await?;
-    say_next(&auth, v.t("这次移交已撤回")).await;
+    settle(&site, &v, &auth, What::Withdrawal { offer }, "这次移交已撤回").await
+}
+
+/// Ends an offer, and says so on the next page.
+async fn settle(site: &Arc<Site>, v: &Signed<Cashier>, auth: &Auth, what: What, told: &str) -> Answer {
+    enter(site, v, Common::default().draft(v, what)?).await?;
+    say_next(auth, v.t(told)).await;
     Ok(back())
 }
 
