@@ -25,6 +25,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod display;
+pub mod fleet;
 pub mod gate;
 pub mod ledger;
 pub mod picture;
