@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use support::Gate;
 
 struct Driver {
@@ -44,7 +45,7 @@ impl Driver {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = format!("http://127.0.0.1:{}", self.port);
         for _ in 0..100 {
-            if let Ok(client) = ClientBuilder::rustls().unwrap().capabilities(capabilities.clone()).connect(&url).await
+            if let Ok(client) = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities.clone()).connect(&url).await
             {
                 return client;
             }
