@@ -6,10 +6,12 @@ import augment
 import data
 import kinds
 import synth
+import transplant
 
 # how often a source is drawn for the reader, before provinces are balanced inside it
 READER_SOURCES = {"web_passerby": 5, "ccpd_base_zk": 2.5, "ccpd_green_djq": 4, "ccpd_jk": 1, "ccpd_misc": 0.8,
                   "easypr_has": 4, "hyperlpr_finemap": 3.5, "lprnet_chenwj": 3.5, "lprnet_sirius": 2.5}
+TRANSPLANTED = 0.35  # of the reader's photographs, the share that gets a character of another
 REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "ccpd_jk": 1.5, "ccpd_misc": 0.8}
 
 
@@ -41,6 +43,7 @@ class Sampler:
         self.small = [b for b in self.backgrounds if b.shape[0] < 60]
         self.wide = [b for b in self.backgrounds if b.shape[0] >= 60]
         self.pool = synth.PlatePool(seed, self.rng, pool, stamped)
+        self.donors = transplant.Donors(self.items)
 
     def _pick(self, items, cumulated):
         return items[min(len(items) - 1, int(np.searchsorted(cumulated, self.rng.random())))]
@@ -60,6 +63,8 @@ class Sampler:
             return augment.degrade(out, rng, 0.6), [0] * kinds.SLOTS, data.IGNORE
         if r < blank + real:
             item = self._pick(self.items, self.read_w)
+            if rng.random() < TRANSPLANTED:
+                item = self.donors.transplant(item, rng) or item
             sloppy = 1.0 if item["exact"] else 1.2
             quad = item["quad"]
             if item.get("refined") and rng.random() < 0.55:  # the refiner's own errors, and a little more
