@@ -106,6 +106,7 @@ def main():
     parser.add_argument("--glyphs", help="the file of glyphs.py: painted plates wear photographed glyphs")
     parser.add_argument("--start", type=Path, help="a run whose weights to begin with, when this one is new")
     parser.add_argument("--province", type=float, default=2.0, help="how much the first slot counts, the others one each")
+    parser.add_argument("--every", type=float, default=90, help="seconds between two looks at dev")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1), data.cv2.setNumThreads(1), torch.manual_seed(args.seed)
@@ -135,7 +136,7 @@ def main():
         loss = (each.view(-1, kinds.SLOTS) * weights).mean() + 0.1 * F.cross_entropy(hue, colour, ignore_index=data.IGNORE)
         opt.zero_grad(), loss.backward(), opt.step(), ema.update(net)
         log.step(48, float(loss.detach()), done)
-        if time.time() - checked > 90 or done >= 1:
+        if time.time() - checked > args.every or done >= 1:
             checks = [check(ema.net, dev, x) for x in views]
             result = {"whole": checks[0][0], "refined": checks[-1][0]}
             log.save(net, ema, result, sum(c[1] for c in checks) / len(checks))

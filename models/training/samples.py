@@ -11,7 +11,7 @@ import transplant
 # how often a source is drawn for the reader, before provinces are balanced inside it
 READER_SOURCES = {"web_passerby": 5, "ccpd_base_zk": 2.5, "ccpd_green_djq": 4, "ccpd_jk": 1, "ccpd_misc": 0.8,
                   "easypr_has": 4, "hyperlpr_finemap": 3.5, "lprnet_chenwj": 3.5, "lprnet_sirius": 2.5}
-TRANSPLANTED = 0.35  # of the reader's photographs, the share that gets a character of another
+TRANSPLANTED = 0.5  # of the reader's photographs, the share that gets a character of another
 REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "ccpd_jk": 1.5, "ccpd_misc": 0.8}
 
 

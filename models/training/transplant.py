@@ -86,11 +86,11 @@ class Donors:
             for slot, char in enumerate(item["text"]):
                 if slot != 1 and char in kinds.INDEX:
                     self.lists.setdefault((_class(item), slot == 0), {}).setdefault(char, []).append((item, slot))
-        # a character is drawn by the root of how rare it is, from all those photographed at least three times
+        # a character is drawn by the root of how rare it is, of all those photographed at least three times
         self.draws = {}
         for key, chars in self.lists.items():
             names = [c for c, found in chars.items() if len(found) >= 3]
-            weights = np.array([len(chars[c]) ** -0.4 for c in names])
+            weights = np.array([len(chars[c]) ** -0.5 for c in names])
             if names:
                 self.draws[key] = (names, np.cumsum(weights / weights.sum()))
 
