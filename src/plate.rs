@@ -64,6 +64,23 @@ pub enum PlateError {
     },
 }
 
+impl PlateError {
+    /// In Chinese.
+    pub fn zh(&self) -> &'static str {
+        match self {
+            PlateError::Empty => "车牌为空",
+            PlateError::Character('I') => "车牌不用字母 I，是不是数字 1？",
+            PlateError::Character('O') => "车牌不用字母 O，是不是数字 0？",
+            PlateError::Character(_) => "有车牌上不会出现的字符",
+            PlateError::Form { text, .. } => match text.chars().count() {
+                ..7 => "太短：普通车牌 7 位，新能源 8 位，如 苏F12345",
+                9.. => "太长：普通车牌 7 位，新能源 8 位，如 苏F12345",
+                _ => "不是车牌：应为省份、字母和五位或六位号码，如 苏F12345 或 苏FD12345",
+            },
+        }
+    }
+}
+
 fn hint(c: char) -> &'static str {
     match c {
         'I' => " (the letter I is not used; was the digit 1 meant?)",

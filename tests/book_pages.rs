@@ -1,5 +1,6 @@
 //! The book's pages as a steward, the treasurer, an auditor and a neighbour meet them, over HTTP.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use plategate::accounts::{Accounts, Role};
 use plategate::store::Store;
+use serde_json::json;
 
 const PASSWORD: &str = "a long enough password";
 
@@ -14,6 +16,8 @@ const PASSWORD: &str = "a long enough password";
 struct Gate {
     child: Child,
     address: SocketAddr,
+    /// What a program of each may use.
+    tokens: HashMap<&'static str, String>,
     _folder: tempfile::TempDir,
 }
 
@@ -21,10 +25,12 @@ impl Gate {
     fn start() -> Gate {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
+        let mut tokens = HashMap::new();
         {
             let accounts = Accounts::open(Arc::new(Store::open(&data).unwrap())).unwrap();
             for (name, role) in [("王芳", Role::Steward), ("赵敏", Role::Treasurer), ("钱审", Role::Auditor)] {
                 accounts.add(name, PASSWORD, &[role]).unwrap();
+                tokens.insert(name, accounts.tokens.make(name, "test", 1).unwrap().1);
             }
         }
         let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
@@ -38,7 +44,7 @@ impl Gate {
         let first = lines.next().unwrap().unwrap();
         let address = first.rsplit_once("http://").unwrap().1.parse().unwrap();
         std::thread::spawn(move || lines.for_each(drop));
-        Gate { child, address, _folder: folder }
+        Gate { child, address, tokens, _folder: folder }
     }
 
     fn person(&self, name: &str) -> Person<'_> {
@@ -48,6 +54,19 @@ impl Gate {
         let page = person.get("/book/cash").text();
         person.csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         person
+    }
+
+    /// A program of somebody sends JSON; what comes back, with its status.
+    fn program(&self, name: &str, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        self.bytes(name, path, "application/json", body.to_string().as_bytes())
+    }
+
+    fn bytes(&self, name: &str, path: &str, kind: &str, body: &[u8]) -> (u16, serde_json::Value) {
+        let request = Person::agent().post(format!("http://{}/api/v1/book/{path}", self.address));
+        let bearer = format!("Bearer {}", self.tokens[name]);
+        let mut answer = request.header("authorization", bearer).header("content-type", kind).send(body).unwrap();
+        let body = answer.body_mut().read_to_vec().unwrap();
+        (answer.status().as_u16(), serde_json::from_slice(&body).unwrap_or_default())
     }
 
     fn guest(&self) -> Person<'_> {
@@ -221,4 +240,86 @@ fn money_comes_in_goes_out_and_everybody_sees_what_is_theirs_to_see() {
         assert!(!board.contains(hidden), "{hidden}");
     }
     assert!(gate.guest().get("/board?lang=en").text().contains("100 yuan raised of 10000"));
+
+    // The household gets another plate: what was paid goes with it, by an entry of the book and a line of the audit log.
+    let new = [("plate", "苏F54321"), ("building", "2"), ("unit", "301")];
+    assert!(wang.done("/cars/%E8%8B%8FF12345", &new).contains("已缴费"));
+    let car = wang.get("/book/car/%E8%8B%8FF54321").text();
+    assert!(car.contains("100 / 100") && car.contains("苏F12345 → 苏F54321"), "{car}");
+    let log = qian.get("/settings/audit").text();
+    assert!(log.contains("换车牌") && log.contains("苏F12345 → 苏F54321 #10"), "{log}");
+}
+
+#[test]
+fn programs_enter_money_with_the_rights_of_their_people() {
+    let gate = Gate::start();
+    let (mut wang, mut zhao) = (gate.person("王芳"), gate.person("赵敏"));
+    wang.done("/cars/new", &[("plate", "苏F12345"), ("building", "2"), ("unit", "301"), ("name", "孙丽")]);
+    let rules = [("name", "barrier"), ("title", "众筹道闸"), ("goal", "10000"), ("share", "100")];
+    zhao.done("/book/rules/campaign", &rules);
+    zhao.done("/book/rules/tariff", &[("amount", "60"), ("grace_days", "30"), ("from", "2026-01-01")]);
+    let entered = |(status, entry): (u16, serde_json::Value)| {
+        assert_eq!(status, 201, "{entry}");
+        entry["entry"]["number"].as_u64().unwrap()
+    };
+    let refused = |(status, problem): (u16, serde_json::Value), wanted: u16| {
+        assert_eq!(status, wanted, "{problem}");
+        assert!(problem["error"].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+    };
+
+    // In: sent twice with one name, entered once.
+    let share = json!({"plate": "苏F12345", "campaign": "barrier", "amount": 10_000, "once": "a"});
+    let first = entered(gate.program("王芳", "contributions", &share));
+    assert_eq!(entered(gate.program("王芳", "contributions", &share)), first);
+    let fee = entered(gate.program("赵敏", "fees", &json!({"plate": "苏F12345", "amount": 6_000, "into": "bank"})));
+    let gift = json!({"household": "2-302", "campaign": "barrier", "amount": 500});
+    let gift = entered(gate.program("王芳", "contributions", &gift));
+
+    // Out: with a receipt that was sent before.
+    let photograph = plategate::picture::Picture::filled(400, 300, [220, 220, 220]).to_jpeg(80).unwrap();
+    let (status, kept) = gate.bytes("王芳", "receipts", "image/jpeg", &photograph);
+    assert_eq!(status, 201, "{kept}");
+    refused(gate.bytes("王芳", "receipts", "image/jpeg", b"no picture"), 422);
+    let spent = json!({"purpose": "upkeep", "title": "换灯", "amount": 3_000, "receipt": kept["receipt"]});
+    entered(gate.program("王芳", "spendings", &spent));
+    entered(gate.program("赵敏", "refunds", &json!({"of": fee, "amount": 6_000, "out_of": "bank", "reason": "卖车"})));
+
+    // Handed over: the receiver alone confirms; an offer can be taken back.
+    let offer = entered(gate.program("王芳", "offers", &json!({"to": "赵敏", "amount": 7_000})));
+    refused(gate.program("王芳", &format!("offers/{offer}/confirm"), &json!({})), 422);
+    entered(gate.program("赵敏", &format!("offers/{offer}/confirm"), &json!({})));
+    let offer = entered(gate.program("王芳", "offers", &json!({"to": "赵敏", "amount": 100})));
+    entered(gate.program("王芳", &format!("offers/{offer}/withdraw"), &json!({})));
+
+    // Who may not, and what cannot be.
+    for (who, path, body, status) in [
+        ("钱审", "contributions", share.clone(), 403),
+        ("钱审", "offers", json!({"to": "赵敏", "amount": 100}), 403),
+        (
+            "王芳",
+            "contributions",
+            json!({"household": "2-302", "campaign": "barrier", "amount": 1, "into": "bank"}),
+            403,
+        ),
+        ("王芳", "refunds", json!({"of": gift, "amount": 1, "out_of": "bank", "reason": "x"}), 403),
+        ("王芳", "refunds", json!({"of": gift, "amount": 501, "reason": "x"}), 422),
+        ("王芳", "contributions", json!({"household": "2-302", "campaign": "barrier", "amount": 0}), 422),
+        ("王芳", "contributions", json!({"household": "2-302", "campaign": "barrier", "amount": 0.5}), 422),
+        ("王芳", "contributions", json!({"household": "2-302", "campaign": "boat", "amount": 1}), 422),
+        ("王芳", "contributions", json!({"plate": "苏F99999", "campaign": "barrier", "amount": 1}), 422),
+        ("王芳", "contributions", json!({"plate": "苏F12345", "campaign": "barrier", "amount": 1, "fen": 1}), 422),
+        ("王芳", "spendings", json!({"purpose": "holiday", "title": "x", "amount": 1}), 422),
+        ("王芳", "spendings", json!({"purpose": "upkeep", "title": "x", "amount": 1, "receipt": "../../x"}), 422),
+        ("王芳", "spendings", json!({"purpose": "upkeep", "title": "x", "amount": 9_999_999}), 422),
+        ("王芳", "offers", json!({"to": "钱审", "amount": 100}), 422),
+    ] {
+        refused(gate.program(who, path, &body), status);
+    }
+
+    // A browser's session is no token.
+    let answer = wang.post("/api/v1/book/contributions", "application/json", share.to_string().as_bytes());
+    assert_eq!(answer.status, 403);
+    let sums: serde_json::Value = serde_json::from_slice(&wang.get("/api/v1/book").body).unwrap();
+    assert_eq!(sums["balances"]["cash:王芳"], 500, "{sums}");
+    assert_eq!((&sums["balances"]["cash:赵敏"], &sums["balances"]["bank"]), (&json!(7_000), &json!(0)), "{sums}");
 }

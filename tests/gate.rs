@@ -1,5 +1,8 @@
 //! The whole gate as a process: frames in, a press out, a clean stop, and nothing acknowledged lost.
 
+#[allow(dead_code)]
+#[path = "attackers/attacker.rs"]
+mod attacker;
 mod support;
 
 use std::path::Path;
@@ -106,4 +109,33 @@ fn kill_9_loses_no_recorded_arrival() {
     assert!(status["events"].as_u64().unwrap() >= seen, "{status}");
     assert_eq!(status["register"]["vehicles"], 103);
     assert!(data.join("set-aside").is_dir());
+}
+
+#[test]
+fn a_gate_that_was_held_by_hand_is_held_after_a_restart_until_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    support::token(&data, "steward", "steward");
+    let token = support::token(&data, "auditor", "auditor");
+    let start = || {
+        let inner = support::Gate::start(&["--camera", "folder:/nonexistent", "--data", &data.display().to_string()]);
+        Gate { inner, token: token.clone() }
+    };
+    let mode = |gate: &Gate| gate.json("/api/v1/status")["barrier"]["mode"].as_str().unwrap().to_owned();
+    let gate = start();
+    let steward = attacker::Attacker::signed_in(&gate.inner, "steward");
+    assert_eq!(mode(&gate), "normal");
+    assert_eq!(steward.form("/mode", &[("mode", "held_open"), ("lasts", "3")]).status, 422, "no such choice");
+    assert_eq!(steward.form("/mode", &[("mode", "held_open"), ("lasts", "4")]).status, 303);
+    assert_eq!(mode(&gate), "held_open");
+    // As a power cut does it.
+    drop(gate);
+    let gate = start();
+    gate.wait_for("the mode", "/api/v1/status", |_, body| body.contains("\"mode\":\"held_open\""));
+    let steward = attacker::Attacker::signed_in(&gate.inner, "steward");
+    let page = steward.get("/").body;
+    assert!(page.contains("常开：所有车放行（steward），至"), "who, and until when: {page}");
+    assert_eq!(steward.form("/mode", &[("mode", "normal")]).status, 303);
+    drop(gate);
+    assert_eq!(mode(&start()), "normal", "let go, it stays so");
 }

@@ -5,7 +5,10 @@
 
 pub mod audit;
 pub mod code;
+pub mod invitations;
 mod password;
+mod residents;
+mod role;
 mod second;
 pub mod tokens;
 
@@ -18,48 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Store, StoreError, Tree};
 pub use audit::Audit;
+pub use invitations::Invitations;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
+pub use role::Role;
 pub use second::Enrolment;
 pub use tokens::Tokens;
-
-/// What somebody may do. A person may have several, except that an auditor is nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Keeps the register, gives passes, opens by hand, takes money.
-    Steward,
-    /// Keeps the book.
-    Treasurer,
-    /// Reads everything and changes nothing.
-    Auditor,
-    /// Keeps the box: people, tokens, lane, backup.
-    Maintainer,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Role; 4] = [Role::Steward, Role::Treasurer, Role::Auditor, Role::Maintainer];
-
-    /// As forms and the command line write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Role::Steward => "steward",
-            Role::Treasurer => "treasurer",
-            Role::Auditor => "auditor",
-            Role::Maintainer => "maintainer",
-        }
-    }
-
-    /// In Chinese.
-    pub fn zh(self) -> &'static str {
-        match self {
-            Role::Steward => "管家",
-            Role::Treasurer => "出纳",
-            Role::Auditor => "监督",
-            Role::Maintainer => "维护",
-        }
-    }
-}
 
 /// A person who may sign in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -76,6 +42,9 @@ pub struct User {
     /// May not sign in any more. People are never deleted: the records name them.
     #[serde(default)]
     pub disabled: bool,
+    /// The household of a resident, such as `2-301`; nobody else has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub household: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// Changes with the password, the roles and the second factor: every session made before then ends.
@@ -86,6 +55,11 @@ impl User {
     /// Has one of these roles?
     pub fn is_any(&self, roles: &[Role]) -> bool {
         roles.iter().any(|r| self.roles.contains(r))
+    }
+
+    /// A resident, who sees and does what is their household's and nothing else?
+    pub fn is_resident(&self) -> bool {
+        self.roles.contains(&Role::Resident)
     }
 
     /// Is a second factor asked for?
@@ -121,6 +95,12 @@ pub enum AccountError {
     /// No role, or an auditor with another one.
     #[error("give at least one role; an auditor has no other")]
     Roles,
+    /// A resident made without an invitation, or given another role.
+    #[error("a resident is invited on the household's page, and has no other role")]
+    Resident,
+    /// A code that is not known, was used or is over.
+    #[error("this invitation is not known, was used already, or its time is over: ask a steward for a new one")]
+    Invitation,
     /// Nobody is called so.
     #[error("there is no user of this name")]
     Unknown,
@@ -143,6 +123,8 @@ impl AccountError {
             AccountError::Name => "名字为 1 到 32 个字，可用汉字、字母、数字和 - _ .，不含空格",
             AccountError::Password => "密码为 8 到 128 个字符，且不能与名字相同",
             AccountError::Roles => "至少选一个角色；监督不能兼任其他角色",
+            AccountError::Resident => "住户要在住户页面邀请，不能兼任其他角色",
+            AccountError::Invitation => "邀请码不对、已用过或已过期，请向管家再要一个",
             AccountError::Unknown => "没有这个用户",
             AccountError::LastMaintainer => "这是最后一位可以登录的维护人员，请先另设一位",
             AccountError::Second => "六位数字不对，请核对手机时间并输入最新的一组",
@@ -157,10 +139,14 @@ pub struct Accounts {
     users: Tree,
     /// Tokens for programs.
     pub tokens: Tokens,
+    /// What households were invited with and have not used yet.
+    pub invitations: Invitations,
     /// What was done.
     pub audit: Audit,
     /// The time step of the last second factor used by each, so that none serves twice.
     used_steps: Mutex<HashMap<String, u64>>,
+    /// Held while an invitation is used.
+    joining: Mutex<()>,
 }
 
 impl Accounts {
@@ -169,8 +155,10 @@ impl Accounts {
         Ok(Accounts {
             users: store.tree("users")?,
             tokens: Tokens::open(store.clone())?,
+            invitations: Invitations::open(store.clone())?,
             audit: Audit::open(store.clone())?,
             used_steps: Mutex::default(),
+            joining: Mutex::default(),
             store,
         })
     }
@@ -192,22 +180,37 @@ impl Accounts {
 
     /// Lets somebody in. The work of hashing takes some tens of milliseconds and 19 MiB.
     pub fn add(&self, name: &str, password: &str, roles: &[Role]) -> Result<User, AccountError> {
+        check_roles(roles)?;
+        if roles.contains(&Role::Resident) {
+            return Err(AccountError::Resident);
+        }
+        let user = self.new_user(name, password, roles, None)?;
+        self.keep(user)
+    }
+
+    /// A person as they begin; not kept yet.
+    fn new_user(
+        &self,
+        name: &str,
+        password: &str,
+        roles: &[Role],
+        household: Option<String>,
+    ) -> Result<User, AccountError> {
         let name = name.trim();
         check_name(name)?;
-        check_roles(roles)?;
         if self.user(name)?.is_some() {
             return Err(AccountError::Taken);
         }
-        let user = User {
+        Ok(User {
             name: name.to_owned(),
             roles: roles.iter().copied().collect(),
             password: password::hash(name, password)?,
             second: None,
             disabled: false,
+            household,
             since: Timestamp::now(),
             stamp: code::secret(),
-        };
-        self.keep(user)
+        })
     }
 
     /// Sets a new password; all sessions of that person end.
@@ -221,6 +224,9 @@ impl Accounts {
     pub fn set_roles(&self, name: &str, roles: &[Role], disabled: bool) -> Result<User, AccountError> {
         check_roles(roles)?;
         let user = self.user(name)?.ok_or(AccountError::Unknown)?;
+        if user.is_resident() != roles.contains(&Role::Resident) {
+            return Err(AccountError::Resident);
+        }
         let keeps = |u: &User| !u.disabled && u.roles.contains(&Role::Maintainer);
         let changed = User { roles: roles.iter().copied().collect(), disabled, stamp: code::secret(), ..user.clone() };
         let others = self.users()?.iter().any(|u| u.name != name && keeps(u));
@@ -277,6 +283,9 @@ fn check_name(name: &str) -> Result<(), AccountError> {
 
 fn check_roles(roles: &[Role]) -> Result<(), AccountError> {
     let kinds: BTreeSet<_> = roles.iter().collect();
+    if kinds.contains(&Role::Resident) && kinds.len() > 1 {
+        return Err(AccountError::Resident);
+    }
     let mixed = kinds.contains(&Role::Auditor) && kinds.len() > 1;
     if kinds.is_empty() || mixed { Err(AccountError::Roles) } else { Ok(()) }
 }

@@ -38,15 +38,38 @@ pub fn script(once: bool, register: &Register, arm_up: ArmUp) -> Script {
     Script::forever(cars, arm_up)
 }
 
-/// A person who may sign in to the demo's page, with a password made anew at each start.
-pub fn sign_in(accounts: &Accounts) -> anyhow::Result<String> {
+/// People who may sign in to the demo's page, with passwords made anew at each start: one who runs everything, and a resident
+/// of a household that has paid.
+pub fn sign_in(accounts: &Accounts, register: &Register) -> anyhow::Result<String> {
     let password = code::for_people();
     if accounts.user(NAME)?.is_some() {
         accounts.set_password(NAME, &password)?;
     } else {
         accounts.add(NAME, &password, &[Role::Steward, Role::Treasurer, Role::Maintainer])?;
     }
-    Ok(format!("Sign in as {NAME} with the password {password}"))
+    let mut told = format!("Sign in as {NAME} with the password {password}");
+    if let Some((household, name, password)) = resident(accounts, register)? {
+        told += &format!("\nOr as {name}, a resident of {household}, with the password {password}");
+    }
+    Ok(told)
+}
+
+/// The contact of the household whose car is paid, let in by an invitation as a steward would.
+fn resident(accounts: &Accounts, register: &Register) -> anyhow::Result<Option<(String, String, String)>> {
+    let plate: Plate = PAID.parse().expect("the demo's plates are well-formed");
+    let snapshot = register.snapshot();
+    let Some(key) = snapshot.get(&plate).map(|car| car.household.clone()) else { return Ok(None) };
+    let Some(name) = register.households()?.into_iter().find(|h| h.key() == key).map(|h| h.name) else {
+        return Ok(None);
+    };
+    let password = code::for_people();
+    if accounts.residents(&key)?.iter().any(|user| user.name == name) {
+        accounts.readmit(&key, &name, &password)?;
+    } else {
+        let (_, invitation) = accounts.invitations.make(&key, NAME, 1)?;
+        accounts.join(&invitation, &name, &password)?;
+    }
+    Ok(Some((key, name, password)))
 }
 
 /// The name of the demo's person.

@@ -65,7 +65,8 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     apply(&args, &mut config);
     let gate = Gate::start(&args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let demo = args.demo.then(|| demo::sign_in(&gate.page.accounts)).transpose()?;
+    let page = &gate.page;
+    let demo = args.demo.then(|| demo::sign_in(&page.accounts, &page.gate.register)).transpose()?;
     runtime.block_on(web::start(&gate.page, args.once, demo))?;
     runtime.block_on(gate.wait());
     let events = gate.stop();
@@ -179,6 +180,7 @@ impl Gate {
         };
         let recorder = std::thread::Builder::new().name("recorder".into()).spawn(move || recorder.run())?;
         let watchdog = watch(config, &watcher, &telemetry, &barrier, heart)?;
+        web::hand::restore(&switches, &hand, &barrier);
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts {
             hand,

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use super::{Usage, print_bytes};
 use crate::accounts::{Accounts, Role, code};
 use crate::config::Config;
+use crate::register::Register;
 use crate::store::Store;
 
 /// The people who may sign in to the page, and tokens for programs. The gate must be stopped for it.
@@ -67,6 +68,11 @@ enum Action {
         /// Whom.
         name: String,
     },
+    /// Invite a resident of a household to sign in and give passes to their own visitors; prints a code that serves once.
+    Invite {
+        /// The household, such as 2-301.
+        household: String,
+    },
     /// Turn the second factor off, for who lost their telephone.
     ClearSecond {
         /// Whose.
@@ -88,7 +94,8 @@ enum Action {
 /// Runs the command.
 pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     let folder = args.data.unwrap_or(config.data.folder);
-    let accounts = Accounts::open(Arc::new(Store::open(&folder)?))?;
+    let store = Arc::new(Store::open(&folder)?);
+    let accounts = Accounts::open(store.clone())?;
     let note = |what: &str, about: &str| accounts.audit.add("command line", what, about, None);
     let known = |name: &str| accounts.user(name)?.ok_or_else(|| anyhow::anyhow!("there is no user {name}"));
     match args.action {
@@ -119,13 +126,24 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
             known(&name)?;
             set_disabled(&accounts, &name, false)?;
         }
+        Action::Invite { household } => {
+            anyhow::ensure!(
+                Register::open(store.clone())?.households()?.iter().any(|h| h.key() == household),
+                "there is no household {household}: register its car first (plategate plates add)"
+            );
+            let (_, code) = accounts.invitations.make(&household, "command line", config.residents.invitation_days)?;
+            note("邀请住户", &household)?;
+            tell(Some(code))?;
+        }
         Action::ClearSecond { name } => {
             known(&name)?;
             accounts.clear_second(&name)?;
             note("取消他人两步验证", &name)?;
         }
         Action::Token { name, label, days } => {
-            known(&name)?;
+            if known(&name)?.is_resident() {
+                anyhow::bail!("{name} is a resident: tokens act for those who run the gate");
+            }
             let (token, secret) = accounts.tokens.make(&name, &label, days)?;
             note("发令牌", &format!("{} ({name})", token.label))?;
             tell(Some(secret))?;

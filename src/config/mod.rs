@@ -12,6 +12,7 @@ mod inputs;
 mod ledger;
 mod modbus;
 mod photo_check;
+mod residents;
 mod schedule;
 mod vision;
 mod watchdog;
@@ -31,6 +32,7 @@ pub use inputs::{Bias, Inputs, Wire};
 pub use ledger::Ledger;
 pub use modbus::{Board, Modbus, Parity};
 pub use photo_check::{PhotoCheck, Strength};
+pub use residents::Residents;
 pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
 pub use watchdog::Watchdog;
@@ -68,6 +70,8 @@ pub struct Config {
     pub watchdog: Watchdog,
     /// The stewards' page.
     pub web: Web,
+    /// What residents may do by themselves.
+    pub residents: Residents,
 }
 
 /// Why a configuration was refused. Ends the program with exit status 2.
@@ -143,7 +147,8 @@ impl Config {
         self.inputs.check()?;
         self.modbus.check()?;
         self.display.check()?;
-        self.web.check()
+        self.web.check()?;
+        self.residents.check()
     }
 }
 

@@ -4,6 +4,7 @@
 //! purpose, where the money is, and each entry without names, plates or flats: only the building.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -105,15 +106,22 @@ pub struct Board {
     pub cash: (Fen, usize),
     /// The votes, newest first.
     pub votes: Vec<ShownVote>,
-    /// Entries that moved money, newest first.
+    /// How many entries moved money.
+    pub moves: usize,
+    /// Those of them that were asked for, newest first.
     pub entries: Vec<Shown>,
     /// The number and hash of the last entry.
     pub head: (u64, Hash),
 }
 
 impl Board {
-    /// The board of a book.
+    /// The board of a book, with every entry that moved money.
     pub fn of(book: &Book, compound: &Compound) -> Board {
+        Board::page(book, compound, 0..usize::MAX)
+    }
+
+    /// The board of a book, with these of the entries that moved money, counted from the newest.
+    pub fn page(book: &Book, compound: &Compound, shown: Range<usize>) -> Board {
         let hide = |text: &str| without_names(text, &compound.names);
         let line = |(_, c): (Option<Date>, super::Campaign)| CampaignLine {
             raised: book.raised(&c.name),
@@ -130,7 +138,8 @@ impl Board {
         let raised: Fen = campaigns.iter().map(|c| c.raised).sum();
         let cash: Vec<Fen> =
             book.balances().filter(|(a, fen)| a.holder().is_some() && *fen != Fen::ZERO).map(|(_, fen)| fen).collect();
-        let shown = book.entries().iter().rev().filter(|e| !e.entry.postings.is_empty());
+        let moves = || book.entries().iter().rev().filter(|e| !e.entry.postings.is_empty());
+        let shown = moves().skip(shown.start).take(shown.len());
         let votes = book.votes().into_iter().rev();
         Board {
             buildings: buildings(book, compound),
@@ -146,6 +155,7 @@ impl Board {
             votes: votes
                 .map(|(_, v)| ShownVote { held: v.held, question: hide(&v.question), counts: [v.yes, v.no, v.of] })
                 .collect(),
+            moves: moves().count(),
             entries: shown.map(|e| show(book, &e.entry, &hide)).collect(),
             head: book.head(),
         }

@@ -27,6 +27,8 @@ pub struct Book {
     /// The entries that concern a car.
     of_car: HashMap<Plate, Vec<u64>>,
     exemptions: Vec<u64>,
+    /// The plate that a car's exemption counts for now, by its number, where the car has got another one since.
+    moved_exemptions: HashMap<u64, Plate>,
     offers: BTreeMap<u64, Offered>,
     counted: BTreeMap<Account, Date>,
     /// The number of the correction, by that of the entry it undoes.
@@ -146,6 +148,21 @@ impl Book {
         live.filter_map(of).collect()
     }
 
+    /// The plate that an exemption of a car counts for now: the car may have got another one since.
+    pub fn exempted_plate(&self, number: u64) -> Option<Plate> {
+        let granted = || match &self.entry(number)?.entry.what {
+            What::Exemption(Exemption { who: Who::Plate(plate), .. }) => Some(*plate),
+            _ => None,
+        };
+        self.moved_exemptions.get(&number).copied().or_else(granted)
+    }
+
+    /// Does the book say anything of this plate: money, or that it need not pay?
+    pub fn knows(&self, plate: &Plate) -> bool {
+        let exempted = |(number, _): &(u64, &Exemption)| self.exempted_plate(*number) == Some(*plate);
+        self.of_car(plate).next().is_some() || self.exemptions().iter().any(exempted)
+    }
+
     /// Cash that is offered and not yet confirmed, by the number of the offer.
     pub fn offers(&self) -> &BTreeMap<u64, Offered> {
         &self.offers
@@ -208,11 +225,11 @@ impl Book {
             }
         }
         dues.terms.sort();
-        let concerns = |e: &Exemption| match &e.who {
-            Who::Plate(of) => of == plate,
+        let concerns = |number: u64, e: &Exemption| match &e.who {
+            Who::Plate(_) => self.exempted_plate(number) == Some(*plate),
             Who::Household(of) => of == household,
         };
-        let exemptions = self.exemptions().into_iter().filter(|(_, e)| concerns(e));
+        let exemptions = self.exemptions().into_iter().filter(|(number, e)| concerns(*number, e));
         dues.exemptions = exemptions.map(|(_, e)| Exempted { from: e.from, until: e.until, vote: e.vote }).collect();
         dues
     }
@@ -278,7 +295,11 @@ impl Book {
                 let moved = self.of_car.remove(old).unwrap_or_default();
                 let there = self.of_car.entry(*new).or_default();
                 there.extend(moved);
+                there.push(number);
                 there.sort_unstable();
+                let of_old = |number: &&u64| self.exempted_plate(**number) == Some(*old);
+                let exempted: Vec<u64> = self.exemptions.iter().filter(of_old).copied().collect();
+                self.moved_exemptions.extend(exempted.into_iter().map(|number| (number, *new)));
             }
             What::Vote(_) | What::Spending { .. } | What::Transfer { .. } => {}
         }

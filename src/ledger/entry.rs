@@ -136,7 +136,7 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// A household drives another car: what was paid for the old plate counts for the new one.
+    /// A household drives another car: what was paid for the old plate, and what it need not pay, counts for the new one.
     NewPlate {
         /// The old plate.
         old: Plate,

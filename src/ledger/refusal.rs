@@ -127,6 +127,6 @@ pub enum Refusal {
     #[error("there is no open offer {0}: it was confirmed or withdrawn")]
     NoOffer(u64),
     /// A new plate where there is nothing to carry over.
-    #[error("nothing was paid for the old plate, or the new one is the same")]
+    #[error("the book knows nothing of the old plate, or the new one is the same")]
     NewPlate,
 }

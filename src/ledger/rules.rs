@@ -195,8 +195,11 @@ fn check_what(book: &Book, draft: &Draft) -> Result<(), Refusal> {
             correction(book, *of)
         }
         What::NewPlate { old, new } => {
-            let owed = book.of_car(old).next().is_some();
-            if old == new || !owed { Err(Refusal::NewPlate) } else { Ok(()) }
+            if old == new || !book.knows(old) {
+                Err(Refusal::NewPlate)
+            } else {
+                Ok(())
+            }
         }
     }
 }

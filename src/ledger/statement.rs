@@ -136,15 +136,22 @@ pub struct Statement {
     pub differences: Fen,
     /// What was entered from before the book: more money there (positive) or less.
     pub opening: Fen,
-    /// Every entry that moved money.
+    /// How many entries moved money.
+    pub moves: usize,
+    /// Those entries, in the order of the days; the first ones where only so many were asked for.
     pub rows: Vec<Row>,
     /// The number and hash of the book's last entry when this was made: proof that nothing before was changed later.
     pub head: (u64, Hash),
 }
 
 impl Statement {
-    /// Of these days.
+    /// Of these days, with every entry that moved money.
     pub fn of(book: &Book, period: Period) -> Statement {
+        Statement::with_rows(book, period, usize::MAX)
+    }
+
+    /// Of these days, with at most so many entries: the first ones.
+    pub fn with_rows(book: &Book, period: Period, most: usize) -> Statement {
         let moved = |account: &Account| book.balance_on(account, period.until) - before(book, account, period.from);
         let lines = |accounts: Vec<Account>, sign: fn(Fen) -> Fen| {
             let line = |account: Account| Line { amount: sign(moved(&account)), account };
@@ -152,7 +159,7 @@ impl Statement {
         };
         let used: Vec<Account> = book.balances().map(|(account, _)| account.clone()).collect();
         let income = used.iter().filter(|a| matches!(a, Account::Campaign(_) | Account::Fees)).cloned().collect();
-        let rows = rows(book, period);
+        let (moves, rows) = rows(book, period, most);
         Statement {
             period,
             places: used.iter().filter(|a| a.is_money()).map(|a| place(book, a, period)).collect(),
@@ -161,6 +168,7 @@ impl Statement {
             refunds: moved(&Account::Refunds),
             differences: moved(&Account::Differences),
             opening: -moved(&Account::Opening),
+            moves,
             rows,
             head: book.head(),
         }
@@ -202,7 +210,7 @@ fn place(book: &Book, account: &Account, period: Period) -> Place {
     Place { account: account.clone(), before, received, given, after }
 }
 
-fn rows(book: &Book, period: Period) -> Vec<Row> {
+fn rows(book: &Book, period: Period, most: usize) -> (usize, Vec<Row>) {
     let inside = |day: Date| period.from <= day && day <= period.until;
     let moved = book.entries().iter().filter(|e| inside(e.entry.day) && !e.entry.postings.is_empty());
     let row = |sealed: &std::sync::Arc<super::Sealed>| {
@@ -219,9 +227,9 @@ fn rows(book: &Book, period: Period) -> Vec<Row> {
             undone_by: book.undone_by(entry.number),
         }
     };
-    let mut rows: Vec<Row> = moved.map(row).collect();
-    rows.sort_by_key(|row| (row.day, row.number));
-    rows
+    let mut moved: Vec<_> = moved.collect();
+    moved.sort_by_key(|sealed| (sealed.entry.day, sealed.entry.number));
+    (moved.len(), moved.into_iter().take(most).map(row).collect())
 }
 
 /// The last `n` months up to that day, the newest first.

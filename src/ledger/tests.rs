@@ -319,6 +319,23 @@ fn an_exemption_needs_its_vote_and_goes_with_it() {
 }
 
 #[test]
+fn a_new_plate_takes_over_an_exemption_however_often_it_changes() {
+    let mut book = Book::default();
+    let exempt =
+        Exemption { who: Who::Plate(plate(1)), from: day(1), until: None, vote: None, reason: "医生".into() };
+    let number = entered(&mut book, "a", 1, What::Exemption(exempt));
+    assert!(book.knows(&plate(1)) && !book.knows(&plate(2)));
+    entered(&mut book, "a", 2, What::NewPlate { old: plate(1), new: plate(2) });
+    entered(&mut book, "a", 3, What::NewPlate { old: plate(2), new: plate(3) });
+    let standing = |book: &Book, n| book.dues(&plate(n), "2-301").on(day(9)).standing;
+    assert_eq!([1, 2, 3].map(|n| standing(&book, n)), [Standing::Unpaid, Standing::Unpaid, Standing::Exempt]);
+    assert!(matches!(refused(&mut book, "a", 4, What::NewPlate { old: plate(1), new: plate(4) }), Refusal::NewPlate));
+    // With the exemption corrected nothing is left of it, whatever plate it had come to.
+    entered(&mut book, "a", 5, What::Correction { of: number, reason: "x".into() });
+    assert_eq!(standing(&book, 3), Standing::Unpaid);
+}
+
+#[test]
 fn a_new_plate_takes_over_what_was_paid_and_a_campaign_changes_the_share() {
     let mut book = Book::default();
     entered(&mut book, "a", 1, contribution(1, Fen::yuan(100), Account::Bank));

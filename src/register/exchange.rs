@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
-use super::{Change, Household, Standing, Vehicle, table};
+use super::{Change, Household, Reason, Standing, Vehicle, table};
 use crate::ledger::{Dues, Fen};
 use crate::plate::Plate;
 use crate::text;
@@ -18,7 +18,7 @@ pub struct RowError {
     /// As a spreadsheet numbers it; the header is row 1.
     pub row: usize,
     /// What is wrong, and what was expected.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// What a file says.
@@ -80,10 +80,10 @@ const GRACE: usize = 8;
 const NOTE: usize = 9;
 
 /// Reads a CSV or Excel file. `Err` if it is no table, or if its header lacks a column that is needed.
-pub fn import(bytes: &[u8]) -> Result<Import, String> {
+pub fn import(bytes: &[u8]) -> Result<Import, Reason> {
     let rows = table::read(bytes)?;
     let mut rows = rows.into_iter().filter(|(_, cells)| cells.iter().any(|c| !c.trim().is_empty()));
-    let (_, header) = rows.next().ok_or("the file is empty")?;
+    let (_, header) = rows.next().ok_or_else(|| Reason::new("这个文件是空的", "the file is empty"))?;
     let places = places(&header)?;
     let mut import = Import::default();
     let mut seen: HashMap<Plate, usize> = HashMap::new();
@@ -92,7 +92,11 @@ pub fn import(bytes: &[u8]) -> Result<Import, String> {
         match one(&cell) {
             Ok((household, vehicle, paid, exempt)) => match seen.get(&vehicle.plate) {
                 Some(first) => {
-                    let reason = format!("{} is already in row {first}", vehicle.plate);
+                    let plate = vehicle.plate;
+                    let reason = Reason::new(
+                        format!("{plate} 已在第 {first} 行，请删去一行"),
+                        format!("{plate} is already in row {first}: take one of them out"),
+                    );
                     import.errors.push(RowError { row, reason });
                 }
                 None => {
@@ -104,27 +108,35 @@ pub fn import(bytes: &[u8]) -> Result<Import, String> {
                     import.changes.push(Change::Vehicle(vehicle));
                 }
             },
-            Err(reasons) => import.errors.push(RowError { row, reason: reasons.join("; ") }),
+            Err(reasons) => import.errors.push(RowError { row, reason: Reason::all(&reasons) }),
         }
     }
     Ok(import)
 }
 
 /// Where each column is; plate, building and unit must be there.
-fn places(header: &[String]) -> Result<[Option<usize>; 10], String> {
+fn places(header: &[String]) -> Result<[Option<usize>; 10], Reason> {
     let mut places = [None; 10];
     for (at, name) in header.iter().enumerate() {
         let name = name.trim().to_lowercase();
         let column = COLUMNS.iter().position(|c| c.header == name || c.names.contains(&name.as_str()));
         let Some(column) = column.filter(|_| !name.is_empty()) else { continue };
         if places[column].replace(at).is_some() {
-            return Err(format!("the column {} is there twice", COLUMNS[column].header));
+            let header = COLUMNS[column].header;
+            return Err(Reason::new(
+                format!("“{header}”这一列出现了两次，请删去一列"),
+                format!("the column {header} is there twice: take one out"),
+            ));
         }
     }
     for needed in [PLATE, BUILDING, UNIT] {
         if places[needed].is_none() {
             let Column { header, names } = &COLUMNS[needed];
-            return Err(format!("the first row has no column {header} ({})", names.join(", ")));
+            let names = names.join(", ");
+            return Err(Reason::new(
+                format!("第一行没有“{header}”这一列（也可写作 {names}）"),
+                format!("the first row has no column {header} ({names})"),
+            ));
         }
     }
     Ok(places)
@@ -133,9 +145,9 @@ fn places(header: &[String]) -> Result<[Option<usize>; 10], String> {
 type Row = (Household, Vehicle, Option<Fen>, Option<bool>);
 
 /// One row, or everything that is wrong with it.
-fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<Row, Vec<String>> {
+fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<Row, Vec<Reason>> {
     let mut wrong = Vec::new();
-    let plate = keep(cell(PLATE).parse::<Plate>().map_err(|e| e.to_string()), &mut wrong);
+    let plate = keep(cell(PLATE).parse::<Plate>().map_err(|e| Reason::new(e.zh(), e.to_string())), &mut wrong);
     let building = keep(building(cell(BUILDING)), &mut wrong);
     let unit = keep(unit(cell(UNIT)), &mut wrong);
     let paid = keep(paid(cell(PAID)), &mut wrong);
@@ -156,45 +168,61 @@ fn one<'a>(cell: &impl Fn(usize) -> &'a str) -> Result<Row, Vec<String>> {
 }
 
 /// The value, or its error put with the others.
-fn keep<T>(result: Result<T, String>, wrong: &mut Vec<String>) -> Option<T> {
+fn keep<T>(result: Result<T, Reason>, wrong: &mut Vec<Reason>) -> Option<T> {
     result.map_err(|reason| wrong.push(reason)).ok()
 }
 
 /// `2`, `2号楼`, `2栋`, `２幢`.
-fn building(text: &str) -> Result<u16, String> {
+fn building(text: &str) -> Result<u16, Reason> {
     let narrow = narrow(text);
     let digits = narrow.trim_end_matches(['号', '楼', '栋', '幢', '座', '#']);
     match digits.trim().parse() {
         Ok(n) if n > 0 => Ok(n),
-        _ => Err(format!("building '{text}': a number from 1 is expected")),
+        _ => Err(Reason::new(
+            format!("楼栋“{text}”：应为从 1 开始的数字，如 2"),
+            format!("building '{text}': a number from 1 is expected"),
+        )),
     }
 }
 
 /// A flat, such as `301`, `301室`, `1-301`.
-fn unit(text: &str) -> Result<String, String> {
+fn unit(text: &str) -> Result<String, Reason> {
     let unit = narrow(text).trim_end_matches(['室', '号']).trim().to_owned();
     let fits = !unit.is_empty() && unit.chars().count() <= 16 && !unit.chars().any(char::is_control);
-    if fits { Ok(unit) } else { Err(format!("unit '{text}': a flat's number is expected, such as 301")) }
+    let wrong = || {
+        let en = format!("unit '{text}': a flat's number is expected, such as 301");
+        Reason::new(format!("房号“{text}”：应如 301，不超过 16 个字"), en)
+    };
+    if fits { Ok(unit) } else { Err(wrong()) }
 }
 
 /// An amount, or nothing said.
-fn paid(text: &str) -> Result<Option<Fen>, String> {
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|e| format!("paid {e}")) }
+fn paid(text: &str) -> Result<Option<Fen>, Reason> {
+    let wrong = |e: crate::ledger::money::NotMoney| {
+        Reason::new(format!("已缴“{text}”：应为金额，如 100 或 99.50"), format!("paid {e}"))
+    };
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(wrong) }
 }
 
-fn yes_or_no(text: &str, column: &str) -> Result<bool, String> {
+fn yes_or_no(text: &str, column: &str) -> Result<bool, Reason> {
     match text.to_lowercase().as_str() {
         "" | "否" | "no" | "n" | "0" | "false" => Ok(false),
         "是" | "yes" | "y" | "1" | "true" | "√" | "✓" => Ok(true),
-        _ => Err(format!("{column} '{text}': 是 or 否 is expected")),
+        _ => Err(Reason::new(
+            format!("{column}“{text}”：应填 是 或 否"),
+            format!("{column} '{text}': 是 or 否 is expected"),
+        )),
     }
 }
 
-fn date(text: &str) -> Result<Option<Date>, String> {
+fn date(text: &str) -> Result<Option<Date>, Reason> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || format!("date '{text}': a day such as 2026-12-31 is expected");
+    let wrong = || {
+        let en = format!("date '{text}': a day such as 2026-12-31 is expected");
+        Reason::new(format!("日期“{text}”：应如 2026-12-31"), en)
+    };
     let plain = narrow(text).replace(['/', '.', '年', '月'], "-").replace('日', "");
     let parts: Vec<&str> = plain.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return Err(wrong()) };
@@ -279,13 +307,22 @@ mod tests {
         assert!(told[1].starts_with("row 4: ") && told[1].contains("letter I") && told[1].contains("paid '1e3'"));
         assert!(told[2].starts_with("row 6: ") && told[2].contains("already in row 2"));
         assert_eq!(told.len(), 3);
+        let zh: Vec<&str> = import.errors.iter().map(|e| e.reason.zh.as_str()).collect();
+        assert!(zh[0].contains("太短") && zh[0].contains("楼栋“0”"), "{zh:?}");
+        assert!(zh[1].contains("字母 I") && zh[1].contains("房号“”") && zh[1].contains("已缴“1e3”"), "{zh:?}");
+        assert!(zh[2].contains("已在第 2 行"), "{zh:?}");
     }
 
     #[test]
     fn a_header_without_plates_is_refused() {
-        assert!(super::import(b"name,building,unit\nx,1,2\n").unwrap_err().contains("车牌"));
-        assert!(super::import(b"").unwrap_err().contains("empty"));
-        assert!(super::import("车牌,plate,楼栋,房号\n".as_bytes()).unwrap_err().contains("twice"));
+        for (file, zh, en) in [
+            ("name,building,unit\nx,1,2\n", "没有“车牌”", "no column 车牌"),
+            ("", "空的", "empty"),
+            ("车牌,plate,楼栋,房号\n", "两次", "twice"),
+        ] {
+            let reason = super::import(file.as_bytes()).unwrap_err();
+            assert!(reason.zh.contains(zh) && reason.en.contains(en), "{reason:?}");
+        }
     }
 
     #[test]

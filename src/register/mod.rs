@@ -11,6 +11,7 @@ pub mod exchange;
 mod migration;
 pub mod opening;
 mod pass;
+mod reason;
 pub mod reminders;
 mod table;
 
@@ -26,6 +27,7 @@ use crate::plate::Plate;
 pub use alike::{are_alike, confusable, lookalikes};
 pub use book::{Change, Register};
 pub use pass::{LivePass, Pass, Validity};
+pub use reason::Reason;
 
 /// One flat of the compound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! contradicts it: money is changed through the book, not through a table.
 
 use super::exchange::{RowError, Told};
-use super::{Standing, today};
+use super::{Reason, Standing, today};
 use crate::ledger::{Account, Book, Draft, Exemption, Fen, What, Who};
 
 /// Why a car that a list says need not pay, need not pay.
@@ -15,13 +15,16 @@ pub fn drafts(by: &str, told: &[Told], book: &Book) -> (Vec<Draft>, Vec<RowError
     let (mut drafts, mut errors) = (Vec::new(), Vec::new());
     for line in told {
         let dues = book.dues(&line.plate, &line.household);
-        let mut wrong = |reason: String| errors.push(RowError { row: line.row, reason });
+        let mut wrong = |reason: Reason| errors.push(RowError { row: line.row, reason });
         match line.paid {
             Some(paid) if paid == dues.paid => {}
             Some(paid) if book.of_car(&line.plate).next().is_none() => drafts.push(opening(by, line, paid, book)),
-            Some(paid) => wrong(format!(
-                "paid '{paid}': the book has {} for {}: take money or refund it there (plategate ledger)",
-                dues.paid, line.plate
+            Some(paid) => wrong(Reason::new(
+                format!("{}：表中已缴 {paid} 元，账本里是 {} 元。请在账本里收款或退款", line.plate, dues.paid),
+                format!(
+                    "paid '{paid}': the book has {} for {}: take money or refund it there (plategate ledger)",
+                    dues.paid, line.plate
+                ),
             )),
             None => {}
         }
@@ -29,7 +32,10 @@ pub fn drafts(by: &str, told: &[Told], book: &Book) -> (Vec<Draft>, Vec<RowError
         match line.exempt {
             Some(true) if !exempt => drafts.push(exemption(by, line)),
             Some(false) if exempt => {
-                wrong(format!("{} is exempted in the book: correct that entry there (plategate ledger)", line.plate));
+                wrong(Reason::new(
+                    format!("{} 在账本里是免缴。请在账本里更正那一笔", line.plate),
+                    format!("{} is exempted in the book: correct that entry there (plategate ledger)", line.plate),
+                ));
             }
             _ => {}
         }

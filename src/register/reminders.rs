@@ -1,5 +1,7 @@
 //! Whom to remind before something runs out: a fee, days of grace, an exemption.
 
+use std::collections::HashMap;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -28,13 +30,14 @@ pub struct Reminder {
 /// The cars whose paid term, grace or exemption ends within so many days, the most urgent first.
 pub fn reminders(snapshot: &Snapshot, households: &[Household], today: Date, days: u16) -> Vec<Reminder> {
     let horizon = today.checked_add(i64::from(days).days()).unwrap_or(Date::MAX);
+    let by_key: HashMap<String, &Household> = households.iter().map(|h| (h.key(), h)).collect();
     let due = snapshot.vehicles().iter().filter_map(|vehicle| {
         let stand = vehicle.stand(today);
         let until = stand.until.filter(|until| *until <= horizon)?;
         if !matches!(stand.standing, Standing::Paid | Standing::Grace | Standing::Exempt) {
             return None;
         }
-        let household = households.iter().find(|h| h.key() == vehicle.household);
+        let household = by_key.get(&vehicle.household);
         Some(Reminder {
             plate: vehicle.plate,
             household: vehicle.household.clone(),

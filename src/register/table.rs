@@ -6,6 +6,8 @@ use std::io::Cursor;
 
 use calamine::{Data, Reader};
 
+use super::Reason;
+
 /// A row's number in the file (the header is row 1) and its cells.
 pub(super) type Row = (usize, Vec<String>);
 
@@ -13,21 +15,29 @@ pub(super) type Row = (usize, Vec<String>);
 const MOST_ROWS: usize = 100_000;
 
 /// Reads the bytes of a CSV or XLSX file; which of them is told by the content.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Row>, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Row>, Reason> {
     let rows = if bytes.starts_with(b"PK\x03\x04") { read_xlsx(bytes)? } else { read_csv(bytes)? };
-    if rows.len() > MOST_ROWS { Err(format!("more than {MOST_ROWS} rows")) } else { Ok(rows) }
+    let too_many =
+        || Reason::new(format!("超过 {MOST_ROWS} 行，请分成几个文件"), format!("more than {MOST_ROWS} rows: split it"));
+    if rows.len() > MOST_ROWS { Err(too_many()) } else { Ok(rows) }
 }
 
-fn read_xlsx(bytes: &[u8]) -> Result<Vec<Row>, String> {
+fn read_xlsx(bytes: &[u8]) -> Result<Vec<Row>, Reason> {
     // The archive is a stranger's: a reader that panics on it must not take us along.
-    let read = || -> Result<Vec<Row>, String> {
-        let mut book = calamine::Xlsx::new(Cursor::new(bytes)).map_err(|e| format!("not an Excel file: {e}"))?;
-        let range = book.worksheet_range_at(0).ok_or("the Excel file has no sheet")?.map_err(|e| e.to_string())?;
+    let broken = |why: &dyn std::fmt::Display| {
+        Reason::new(
+            "不是能读的 Excel 文件，请另存为 .xlsx 或 CSV",
+            format!("not an Excel file that can be read: {why}"),
+        )
+    };
+    let read = || -> Result<Vec<Row>, Reason> {
+        let mut book = calamine::Xlsx::new(Cursor::new(bytes)).map_err(|e| broken(&e))?;
+        let range = book.worksheet_range_at(0).ok_or_else(|| broken(&"it has no sheet"))?.map_err(|e| broken(&e))?;
         let first = range.start().map_or(0, |(row, _)| row as usize);
         let rows = range.rows().enumerate().take(MOST_ROWS + 1);
         Ok(rows.map(|(n, cells)| (first + n + 1, cells.iter().map(cell).collect())).collect())
     };
-    std::panic::catch_unwind(read).unwrap_or_else(|_| Err("not an Excel file that can be read".into()))
+    std::panic::catch_unwind(read).unwrap_or_else(|_| Err(broken(&"its content makes no sense")))
 }
 
 fn cell(data: &Data) -> String {
@@ -43,7 +53,7 @@ fn cell(data: &Data) -> String {
     }
 }
 
-fn read_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
+fn read_csv(bytes: &[u8]) -> Result<Vec<Row>, Reason> {
     let text = decode(bytes)?;
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -53,7 +63,8 @@ fn read_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     let (mut counted, mut line) = (0, 1);
     for record in reader.records() {
-        let record = record.map_err(|e| e.to_string())?;
+        let record =
+            record.map_err(|e| Reason::new("不是能读的 CSV 文件", format!("not a CSV file that can be read: {e}")))?;
         // The reader gives where it began to look; the record begins after the empty lines that it passed over.
         let from = record.position().map_or(0, |p| p.byte() as usize);
         let empty = text.as_bytes()[from..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
@@ -68,7 +79,7 @@ fn read_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
 }
 
 /// UTF-8 with or without a byte order mark, UTF-16 with one, otherwise GB 18030 (which contains GBK and GB 2312).
-fn decode(bytes: &[u8]) -> Result<String, String> {
+fn decode(bytes: &[u8]) -> Result<String, Reason> {
     if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
         return Ok(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
     }
@@ -77,7 +88,10 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     }
     let (text, broken) = encoding_rs::GB18030.decode_without_bom_handling(bytes);
     if broken || text.contains('\0') {
-        return Err("neither UTF-8 nor GBK text: save it as CSV or as Excel workbook (.xlsx)".into());
+        return Err(Reason::new(
+            "不是文本表格，请另存为 CSV 或 Excel 工作簿（.xlsx）",
+            "neither UTF-8 nor GBK text: save it as CSV or as Excel workbook (.xlsx)",
+        ));
     }
     Ok(text.into_owned())
 }

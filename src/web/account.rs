@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::refusal::{Answer, Refusal, page};
 use super::sent::Sent;
 use super::sign_in::Member;
-use super::visit::{Reader, Signed, Visit};
+use super::visit::{Anyone, Signed, Visit};
 use super::visitors::square;
 use super::{Auth, Site, say_next};
 use crate::accounts::{AccountError, Enrolment, Role, User};
@@ -34,7 +34,7 @@ struct AccountPage<'a> {
     roles: Vec<String>,
 }
 
-async fn show(v: Signed<Reader>) -> Answer {
+async fn show(v: Signed<Anyone>) -> Answer {
     let user = v.who.as_ref().ok_or(Refusal::SignIn)?;
     let roles = user.roles.iter().map(|r| role_words(*r, &v)).collect();
     page(&AccountPage { v: &v, user, roles })
@@ -70,7 +70,7 @@ async fn confirm(site: &Arc<Site>, v: &Visit, password: String, digits: String) 
 
 async fn password(
     State(site): State<Arc<Site>>,
-    v: Signed<Reader>,
+    v: Signed<Anyone>,
     Extension(mut auth): Extension<Auth>,
     Sent(sent): Sent<Passwords>,
 ) -> Answer {
@@ -95,7 +95,7 @@ struct SecondPage<'a> {
 /// Where a secret waits until its first digits were right.
 const WAITING: &str = "second";
 
-async fn second_form(v: Signed<Reader>, Extension(auth): Extension<Auth>) -> Answer {
+async fn second_form(v: Signed<Anyone>, Extension(auth): Extension<Auth>) -> Answer {
     let enrolment = Enrolment::new(v.name());
     auth.session.insert(WAITING, enrolment.secret()).await.map_err(|_| Refusal::Broken)?;
     page(&SecondPage { v: &v, qr: square(&enrolment.url()), secret: enrolment.secret(), wrong: None })
@@ -109,7 +109,7 @@ struct Digits {
 
 async fn second(
     State(site): State<Arc<Site>>,
-    v: Signed<Reader>,
+    v: Signed<Anyone>,
     Extension(mut auth): Extension<Auth>,
     Sent(sent): Sent<Digits>,
 ) -> Answer {
@@ -137,7 +137,7 @@ async fn second(
 
 async fn second_off(
     State(site): State<Arc<Site>>,
-    v: Signed<Reader>,
+    v: Signed<Anyone>,
     Extension(mut auth): Extension<Auth>,
     Sent(sent): Sent<Passwords>,
 ) -> Answer {

@@ -15,7 +15,7 @@ use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 
 use super::Site;
 use super::refusal::Refusal;
-use super::serve::WATCHED;
+use super::serve::{WATCHED, Wire};
 use super::sign_in::{self, Auth};
 use super::visit::{Lang, Visit};
 
@@ -55,7 +55,8 @@ pub async fn identify(State(site): State<Arc<Site>>, jar: CookieJar, mut request
     let asked = query_value(request.uri().query(), "lang").and_then(Lang::of);
     let lang = asked.or_else(|| jar.get("lang").and_then(|c| Lang::of(c.value()))).unwrap_or_default();
     let from = peer(&request);
-    let mut visit = Visit { who: None, lang, csrf: String::new(), is_program: false, from, path, notice: None };
+    let (base, csrf) = (base(&request), String::new());
+    let mut visit = Visit { who: None, lang, csrf, is_program: false, from, base, path, notice: None };
     let token = bearer(request.headers()).map(str::to_owned);
     let known = match &token {
         Some(token) => by_token(&site, token, &mut visit),
@@ -64,6 +65,10 @@ pub async fn identify(State(site): State<Arc<Site>>, jar: CookieJar, mut request
     let allowed = known.and_then(|()| {
         if visit.who.is_none() && !is_public(&visit.path) {
             return Err(Refusal::SignIn);
+        }
+        // A second wall beside the rights of the handlers: what is not for residents is not even reached.
+        if visit.household().is_some() && !is_for_residents(&visit.path) {
+            return Err(Refusal::Forbidden);
         }
         let own = token.is_some() || is_same_origin(request.method(), request.headers());
         if own { Ok(()) } else { Err(Refusal::Forged) }
@@ -111,9 +116,25 @@ fn dress(mut response: Response, visit: &Visit) -> Response {
 /// The few paths that ask for no sign-in.
 fn is_public(path: &str) -> bool {
     WATCHED.contains(&path)
-        || ["/sign-in", "/setup", "/board", "/favicon.ico"].contains(&path)
+        || ["/sign-in", "/setup", "/join", "/board", "/favicon.ico"].contains(&path)
         || path.starts_with("/assets/")
         || path.starts_with("/board/")
+}
+
+/// The paths of a resident who signed in: their household's page, their own account, and what everybody may see.
+fn is_for_residents(path: &str) -> bool {
+    is_public(path)
+        || ["/", "/home", "/account", "/sign-out"].contains(&path)
+        || path.starts_with("/home/")
+        || path.starts_with("/account/")
+}
+
+/// How the browser calls the box. The name was checked by [`guard`].
+fn base(request: &Request) -> String {
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).map(str::to_owned);
+    let host = host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default();
+    let secure = request.extensions().get::<Wire>() == Some(&Wire::Tls);
+    format!("{}://{host}", if secure { "https" } else { "http" })
 }
 
 fn by_token(site: &Site, token: &str, visit: &mut Visit) -> Result<(), Refusal> {

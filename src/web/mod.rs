@@ -17,10 +17,12 @@ pub mod cars;
 pub mod certificate;
 mod forgetting;
 mod guard;
+pub mod hand;
 mod live;
 mod now;
 mod numbers;
 pub mod refusal;
+mod residents;
 pub mod sent;
 pub mod serve;
 mod sessions;
@@ -70,6 +72,7 @@ pub fn router(site: Arc<Site>, secure: bool) -> Router {
     Router::new()
         .merge(sign_in::routes())
         .merge(now::routes())
+        .merge(hand::routes())
         .merge(cars::routes())
         .merge(book::routes())
         .merge(visitors::routes())
@@ -77,6 +80,7 @@ pub fn router(site: Arc<Site>, secure: bool) -> Router {
         .merge(numbers::routes())
         .merge(settings::routes())
         .merge(account::routes())
+        .merge(residents::routes())
         .merge(api::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_ANSWER))
         // A stream of live events has no end, and a backup takes its time: these are not timed.

@@ -14,17 +14,16 @@ use serde::Deserialize;
 use super::refusal::{Answer, Refusal, page};
 use super::sent::Sent;
 use super::sign_in::{Auth, say_next};
-use super::visit::{Reader, Signed, Steward, Visit};
-use super::{Site, words};
-use crate::barrier::{self, By, Mode, Pulse, Reason};
+use super::visit::{Anyone, Signed, Steward, Visit};
+use super::{Site, hand, words};
+use crate::barrier::{self, Pulse, Reason};
 use crate::camera::CameraState;
 use crate::gate::event::{Arrival, Event, Outcome, PulseReport, Rule};
-use crate::gate::mode as hand;
 use crate::register::{self, Standing};
 
 /// The routes.
 pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/", get(show)).route("/open", post(open)).route("/mode", post(set_mode))
+    Router::new().route("/", get(show)).route("/open", post(open))
 }
 
 /// Why a steward opens by hand, in Chinese; the page translates.
@@ -38,12 +37,17 @@ struct NowPage<'a> {
     arrivals: String,
     reasons: &'a [&'a str],
     modes: Vec<(&'static str, &'static str, bool)>,
+    lasts: [(&'static str, &'static str); 5],
 }
 
-async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
+async fn show(State(site): State<Arc<Site>>, v: Signed<Anyone>) -> Answer {
+    if !v.is_staff() {
+        return Ok(Redirect::to(v.home()).into_response());
+    }
     let now = site.gate.barrier.state().mode;
-    let modes = MODES.map(|(name, mode, word)| (name, word, barrier::Mode::from(mode) == now)).to_vec();
-    page(&NowPage { v: &v, states: states(&site, &v)?, arrivals: arrivals(&site, &v)?, reasons: &REASONS, modes })
+    let modes = hand::MODES.map(|(name, mode, word)| (name, word, barrier::Mode::from(mode) == now)).to_vec();
+    let (states, arrivals) = (states(&site, &v)?, arrivals(&site, &v)?);
+    page(&NowPage { v: &v, states, arrivals, reasons: &REASONS, modes, lasts: hand::LASTS })
 }
 
 /// One thing that is well or not: its name, a word, and a colour's class.
@@ -107,23 +111,9 @@ fn arm(site: &Site, v: &Visit) -> State1 {
     State1 { name: v.t("道闸"), word, class }
 }
 
-/// The gate's modes, as a form writes them, and in Chinese.
-const MODES: [(&str, hand::Mode, &str); 3] = [
-    ("normal", hand::Mode::Normal, "按规则放行"),
-    ("held_open", hand::Mode::HeldOpen, "常开：所有车放行"),
-    ("closed", hand::Mode::Closed, "关闭：只放行急救、消防、警车"),
-];
-
 /// What the gate is asked to be, if it is not by its rules.
 fn mode(site: &Site, v: &Visit) -> Option<State1> {
-    let barrier = site.gate.barrier.state();
-    let (_, _, word) =
-        MODES.into_iter().find(|(_, mode, _)| Mode::from(*mode) == barrier.mode && barrier.mode != Mode::Normal)?;
-    let by = match barrier.mode_reason.map(|r| r.by) {
-        Some(By::Person(name)) => format!("（{name}）"),
-        _ => String::new(),
-    };
-    Some(State1 { name: v.t("方式"), word: v.t(word) + &by, class: "warn" })
+    Some(State1 { name: v.t("方式"), word: hand::words(site, v)?, class: "warn" })
 }
 
 fn reading(site: &Site, v: &Visit) -> State1 {
@@ -220,36 +210,6 @@ async fn open(
         false => v.t("刚刚已经抬杆，没有再按"),
     };
     say_next(&auth, told).await;
-    Ok(Redirect::to("/").into_response())
-}
-
-#[derive(Deserialize)]
-struct Wanted {
-    mode: String,
-}
-
-async fn set_mode(
-    State(site): State<Arc<Site>>,
-    v: Signed<Steward>,
-    Extension(auth): Extension<Auth>,
-    Sent(wanted): Sent<Wanted>,
-) -> Answer {
-    let found = MODES.into_iter().find(|(name, ..)| *name == wanted.mode);
-    let (_, mode, word) = found.ok_or_else(|| Refusal::bad("请选一种方式", "choose a mode"))?;
-    site.accounts.audit.add(v.name(), "设定方式", word, Some(v.from))?;
-    // The lane's rules and the barrier both follow the hand; the barrier at once, so that the page shows it. By the rules
-    // means that the schedule has its say again.
-    match mode {
-        hand::Mode::Normal => site.gate.hand.let_go(),
-        mode => {
-            site.gate.hand.set(hand::ByHand { mode, by: v.name().into(), since: Timestamp::now(), until: None });
-        }
-    }
-    let effective = site.gate.hand.mode(&jiff::Zoned::now(), &site.gate.config.schedule);
-    if !site.gate.barrier.set_mode(effective.into(), Reason::person(v.name(), "by hand on the page")) {
-        return Err(Refusal::bad("道闸已停止", "the barrier has been stopped"));
-    }
-    say_next(&auth, v.t(word)).await;
     Ok(Redirect::to("/").into_response())
 }
 

@@ -29,6 +29,8 @@ pub enum Refusal {
     Slowly(u64),
     /// More than is taken.
     TooLarge,
+    /// The disk does not take or give what was asked.
+    Disk,
     /// Our own fault; the log has more.
     Broken,
 }
@@ -47,6 +49,7 @@ impl Refusal {
             Refusal::Bad(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Slowly(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Disk => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -65,7 +68,15 @@ impl Refusal {
             Refusal::Bad(zh, en) => (zh.clone(), en.clone()),
             Refusal::Slowly(s) => (format!("尝试太频繁，请 {s} 秒后再试"), format!("too many tries: again in {s} s")),
             Refusal::TooLarge => pair("文件太大", "this is more than is taken"),
-            Refusal::Broken => pair("系统出错，请查看日志或联系维护人员", "something failed here: the log says what"),
+            Refusal::Disk => pair(
+                "磁盘读写失败，刚才的操作没有完成。闸门照常放行。请维护人员查看“设置”里的健康和主机日志",
+                "the disk failed, and what you asked for was not done; the gate goes on. A maintainer should look at the health \
+                 under Settings, and at the log",
+            ),
+            Refusal::Broken => pair(
+                "系统出错，刚才的操作可能没有完成。请返回重试；再出错请维护人员查看主机日志",
+                "something failed here, and what you asked for may not be done: try again, or ask a maintainer to look at the log",
+            ),
         }
     }
 
@@ -113,7 +124,7 @@ impl IntoResponse for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
         tracing::error!(%error, "the page could not use the store");
-        Refusal::Broken
+        Refusal::Disk
     }
 }
 

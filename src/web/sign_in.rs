@@ -25,7 +25,7 @@ use super::Site;
 use super::refusal::{Answer, Refusal, page};
 use super::sent::{Early, Sent};
 use super::sessions::Sessions;
-use super::visit::{Guest, Reader, Signed, Visit};
+use super::visit::{Anyone, Guest, Signed, Visit};
 use crate::accounts::{AccountError, Accounts, Role, User, code};
 use crate::config;
 
@@ -169,7 +169,7 @@ struct SignInPage<'a> {
 
 async fn form(State(site): State<Arc<Site>>, v: Guest) -> Answer {
     if v.who.is_some() {
-        return Ok(Redirect::to("/").into_response());
+        return Ok(Redirect::to(v.home()).into_response());
     }
     if site.setup_code().is_some() {
         return Ok(Redirect::to("/setup").into_response());
@@ -207,8 +207,8 @@ async fn sign_in(
 }
 
 /// Begins a session.
-async fn begin(site: &Site, v: &Visit, mut auth: Auth, user: User) -> Answer {
-    let name = user.name.clone();
+pub(super) async fn begin(site: &Site, v: &Visit, mut auth: Auth, user: User) -> Answer {
+    let (name, first) = (user.name.clone(), if user.is_resident() { "/home" } else { "/" });
     let session_failed = |error: String| {
         tracing::error!(error, "a session could not be begun");
         Refusal::Broken
@@ -218,7 +218,7 @@ async fn begin(site: &Site, v: &Visit, mut auth: Auth, user: User) -> Answer {
     auth.session.insert("from", v.from).await.map_err(|e| session_failed(e.to_string()))?;
     auth.session.insert("since", jiff::Timestamp::now()).await.map_err(|e| session_failed(e.to_string()))?;
     site.accounts.audit.add(&name, "登录", "", Some(v.from))?;
-    Ok(Redirect::to("/").into_response())
+    Ok(Redirect::to(first).into_response())
 }
 
 #[derive(Deserialize)]
@@ -226,7 +226,7 @@ struct Nothing {}
 
 async fn sign_out(
     State(site): State<Arc<Site>>,
-    v: Signed<Reader>,
+    v: Signed<Anyone>,
     Extension(mut auth): Extension<Auth>,
     Sent(Nothing {}): Sent<Nothing>,
 ) -> Answer {

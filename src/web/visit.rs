@@ -55,6 +55,8 @@ pub struct Visit {
     pub is_program: bool,
     /// From where.
     pub from: IpAddr,
+    /// How the browser calls the box, such as `https://gate.local:8460`: for addresses that are sent to others.
+    pub base: String,
     /// The path asked for.
     pub path: String,
     /// What to say once, after something was done.
@@ -109,6 +111,21 @@ impl Visit {
         self.who.as_ref().is_some_and(|u| u.is_any(R::ROLES))
     }
 
+    /// Where they begin.
+    pub fn home(&self) -> &'static str {
+        if self.household().is_some() { "/home" } else { "/" }
+    }
+
+    /// A resident's household; none for everybody else.
+    pub fn household(&self) -> Option<&str> {
+        self.who.as_ref().filter(|u| u.is_resident()).map(|u| u.household.as_deref().unwrap_or_default())
+    }
+
+    /// One of those who run the gate; for templates.
+    pub fn is_staff(&self) -> bool {
+        self.may::<Reader>()
+    }
+
     /// May change the register and open by hand; for templates.
     pub fn is_steward(&self) -> bool {
         self.may::<Steward>()
@@ -131,6 +148,8 @@ impl Visit {
 
     /// Is the page under this address the one that is shown?
     pub fn is_at(&self, area: &str) -> bool {
+        // A household's page belongs to the cars.
+        let area = if area == "/cars" && self.path.starts_with("/households") { "/households" } else { area };
         self.path == area || (area != "/" && self.path.strip_prefix(area).is_some_and(|rest| rest.starts_with('/')))
     }
 
@@ -164,7 +183,11 @@ macro_rules! rights {
 }
 
 rights! {
-    /// Everybody who may sign in: looking.
+    /// Everybody who may sign in: their own account.
+    Anyone: Steward Treasurer Auditor Maintainer Resident;
+    /// Residents, for their own household.
+    Resident: Resident;
+    /// Everybody who runs the gate: looking.
     Reader: Steward Treasurer Auditor Maintainer;
     /// Everybody but auditors: changing what is their own.
     Worker: Steward Treasurer Maintainer;
@@ -234,7 +257,8 @@ mod tests {
 
     fn visit(lang: Lang) -> Visit {
         let from = IpAddr::from([127, 0, 0, 1]);
-        Visit { who: None, lang, csrf: String::new(), is_program: false, from, path: "/cars/new".into(), notice: None }
+        let (csrf, base, path) = (String::new(), String::new(), "/cars/new".into());
+        Visit { who: None, lang, csrf, is_program: false, from, base, path, notice: None }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -18,13 +17,14 @@ use qrcode::QrCode;
 use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 
-use super::cars::{plate_error_zh, provinces};
+use super::cars::provinces;
 use super::refusal::{Answer, Refusal, page};
+use super::residents::limits::{self, Asked};
 use super::sent::Sent;
 use super::visit::{Reader, Signed, Steward, Visit};
 use super::{Auth, Site, say_next};
 use crate::accounts::code;
-use crate::plate::Plate;
+use crate::plate::{Plate, PlateError};
 use crate::register::{Change, Pass, Validity};
 use crate::store::{Batch, Store, StoreError, Tree};
 
@@ -98,18 +98,19 @@ fn validity_words(validity: Validity) -> (&'static str, &'static str) {
     }
 }
 
-struct Line {
-    id: u64,
-    plate: String,
-    household: String,
-    when: String,
-    used: String,
-    word: String,
-    class: &'static str,
+/// A pass in a list.
+pub(super) struct Line {
+    pub id: u64,
+    pub plate: String,
+    pub household: String,
+    pub when: String,
+    pub used: String,
+    pub word: String,
+    pub class: &'static str,
 }
 
 impl Line {
-    fn of(pass: &Pass, v: &Visit) -> Line {
+    pub(super) fn of(pass: &Pass, v: &Visit) -> Line {
         let (word, class) = validity_words(pass.validity(Timestamp::now()));
         let used = match pass.entries {
             Some(most) => v.f2("{} / {} 次", pass.used, most),
@@ -138,7 +139,7 @@ struct VisitorsPage<'a> {
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct Code {
     #[serde(default)]
     code: String,
 }
@@ -146,7 +147,7 @@ struct Asked {
 /// Passes that are over and shown all the same.
 const OVER_SHOWN: usize = 30;
 
-async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
+async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Code>) -> Answer {
     let digits: String = asked.code.chars().map(crate::text::narrow).filter(char::is_ascii_digit).collect();
     let mut wrong = None;
     if !asked.code.is_empty() {
@@ -188,13 +189,32 @@ pub struct Wanted {
     pub note: String,
 }
 
+impl Wanted {
+    /// What a blank form begins with: a day from now on, one entry.
+    pub(super) fn fill(&mut self) {
+        let now = Timestamp::now().to_zoned(TimeZone::system());
+        let minute = |z: &jiff::Zoned| z.strftime("%Y-%m-%dT%H:%M").to_string();
+        if self.from.is_empty() {
+            self.from = minute(&now);
+        }
+        if self.to.is_empty() {
+            self.to = minute(&(&now + SignedDuration::from_hours(24)));
+        }
+        if self.entries.is_empty() {
+            self.entries = "1".into();
+        }
+    }
+}
+
 /// A pass that lasts longer is a resident's.
 const LONGEST_DAYS: i64 = 92;
 
 /// Gives the pass, with a line of the audit log. `Err` says in both languages what cannot be.
 pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusal> {
-    let plate: Plate = wanted.plate.parse().map_err(|e| Refusal::bad(plate_error_zh(&e), e.to_string()))?;
-    let household = wanted.household.trim().chars().map(crate::text::narrow).collect::<String>();
+    let plate: Plate = wanted.plate.parse().map_err(|e: PlateError| Refusal::bad(e.zh(), e.to_string()))?;
+    let typed = || wanted.household.trim().chars().map(crate::text::narrow).collect::<String>();
+    // A resident's visitors are visitors of their household, whatever was sent.
+    let household = v.household().map_or_else(typed, str::to_owned);
     if !site.gate.register.households()?.iter().any(|h| h.key() == household) {
         return Err(Refusal::bad(
             "没有这一户，应如 2-301",
@@ -223,6 +243,9 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
     let given_by = v.name().to_owned();
     let pass = {
         let _changing = site.register_lock.lock();
+        if v.household().is_some() {
+            limits::check(site, &Asked { household: &household, plate, from, to, entries })?;
+        }
         let id = site.gate.register.next_pass()?;
         let pass = Pass { id, plate, from, to, entries, used: 0, household, note, given_by };
         site.gate.register.apply(v.name(), &[Change::Pass(pass.clone())])?;
@@ -236,8 +259,13 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
 /// Takes a pass back; `false` if there is none.
 pub fn take_pass_back(site: &Site, v: &Visit, id: u64) -> Result<bool, Refusal> {
     let _changing = site.register_lock.lock();
-    let Some(pass) = site.gate.register.passes()?.into_iter().find(|p| p.id == id) else { return Ok(false) };
-    site.gate.register.apply(v.name(), &[Change::TakeBack(id)])?;
+    let own = |p: &Pass| v.household().is_none_or(|own| own == p.household);
+    let found = site.gate.register.passes()?.into_iter().find(|p| p.id == id && own(p));
+    let Some(pass) = found else { return Ok(false) };
+    // One that let somebody in counts for a household's month: it ends, and stays.
+    let ends = v.household().is_some() && pass.used > 0;
+    let change = if ends { Change::Pass(Pass { to: Timestamp::now(), ..pass.clone() }) } else { Change::TakeBack(id) };
+    site.gate.register.apply(v.name(), &[change])?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
     site.accounts.audit.add(v.name(), "收回通行证", &pass.plate.to_string(), Some(v.from))?;
     Ok(true)
@@ -266,17 +294,7 @@ struct NewPage<'a> {
 }
 
 async fn blank(State(site): State<Arc<Site>>, v: Signed<Steward>, Query(mut wanted): Query<Wanted>) -> Answer {
-    let now = Timestamp::now().to_zoned(TimeZone::system());
-    let minute = |z: &jiff::Zoned| z.strftime("%Y-%m-%dT%H:%M").to_string();
-    if wanted.from.is_empty() {
-        wanted.from = minute(&now);
-    }
-    if wanted.to.is_empty() {
-        wanted.to = minute(&(&now + SignedDuration::from_hours(24)));
-    }
-    if wanted.entries.is_empty() {
-        wanted.entries = "1".into();
-    }
+    wanted.fill();
     page(&NewPage { v: &v, wanted: &wanted, wrong: None, provinces: provinces(&site) })
 }
 
@@ -312,17 +330,32 @@ struct PassPage<'a> {
     message: String,
 }
 
-async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
+async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(id): Path<u64>) -> Answer {
     let pass = site.gate.register.passes()?.into_iter().find(|p| p.id == id).ok_or(Refusal::NotFound)?;
-    let digits = site.digits.of(id)?.unwrap_or_default();
-    let host = headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("plategate.local");
-    let scheme = if site.gate.config.web.listen.ip().is_loopback() { "http" } else { "https" };
-    let qr = square(&format!("{scheme}://{host}/visitors?code={digits}"));
-    let message = v.f(
-        "访客通行证：车牌 {}，{} 至 {}，到 {} 户。车牌识别不了时，请向管家报通行码 {}。",
-        &[&pass.plate, &v.short_time(&pass.from), &v.short_time(&pass.to), &pass.household, &digits],
-    );
+    let Sending { digits, qr, message } = Sending::of(&site, &v, &pass)?;
     page(&PassPage { v: &v, line: Line::of(&pass, &v), pass: &pass, digits, qr, message })
+}
+
+/// What is sent to a visitor.
+pub(super) struct Sending {
+    /// The six digits.
+    pub digits: String,
+    /// The square code, which leads a steward's telephone to the pass.
+    pub qr: String,
+    /// The words.
+    pub message: String,
+}
+
+impl Sending {
+    pub(super) fn of(site: &Site, v: &Visit, pass: &Pass) -> Result<Sending, StoreError> {
+        let digits = site.digits.of(pass.id)?.unwrap_or_default();
+        let qr = square(&format!("{}/visitors?code={digits}", v.base));
+        let message = v.f(
+            "访客通行证：车牌 {}，{} 至 {}，到 {} 户。车牌识别不了时，请向管家报通行码 {}。",
+            &[&pass.plate, &v.short_time(&pass.from), &v.short_time(&pass.to), &pass.household, &digits],
+        );
+        Ok(Sending { digits, qr, message })
+    }
 }
 
 /// A text as a square code, as SVG without any style of its own.

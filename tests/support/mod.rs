@@ -16,11 +16,16 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Starts it with these arguments; waits for its address.
+    /// Starts it with these arguments, for this machine only; waits for its address.
     pub fn start(arguments: &[&str]) -> Gate {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
+        Gate::start_at("127.0.0.1:0", arguments)
+    }
+
+    /// Starts it at this address with these arguments; waits for the address that it took.
+    pub fn start_at(listen: &str, arguments: &[&str]) -> Gate {
+        let mut child = Command::new(program())
             .arg("run")
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", listen])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -35,7 +40,7 @@ impl Gate {
             }
         });
         let first = printed.recv().expect("the gate says where its page is");
-        let address = first.rsplit_once("http://").unwrap().1.parse().unwrap();
+        let address = first.rsplit_once("://").unwrap().1.parse().unwrap();
         // It prints a code only if nobody may sign in yet, and at once.
         let second = printed.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
         let code = second.split_once("enter the code ").map(|(_, code)| code.to_owned());
@@ -50,11 +55,16 @@ impl Drop for Gate {
     }
 }
 
+/// The program under test; another build of it where the environment names one.
+fn program() -> String {
+    std::env::var("PLATEGATE_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_plategate").to_owned())
+}
+
 /// Lets a user in, if they are not in yet, and gives a token that acts for them. The gate must not run.
 #[allow(dead_code)]
 pub fn token(data: &Path, name: &str, role: &str) -> String {
     let users = |arguments: &[&str], input: &str| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plategate"))
+        let mut child = Command::new(program())
             .args(["users", "--data"])
             .arg(data)
             .args(arguments)

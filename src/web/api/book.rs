@@ -1,4 +1,4 @@
-//! The book for programs: looking only; money is entered by people.
+//! The book for programs, to look at; [`super::money`] enters what happened.
 
 use std::sync::Arc;
 

@@ -6,12 +6,13 @@
 mod book;
 mod events;
 mod gate;
+mod money;
 mod register;
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
@@ -22,6 +23,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::Site;
+use super::book::LARGEST_RECEIPT;
 use super::refusal::{Answer, Refusal};
 use super::visit::{Reader, Signed, Visit};
 
@@ -36,6 +38,14 @@ pub fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/book/entries", get(book::entries))
         .route("/api/v1/book/entries/{number}", get(book::entry))
         .route("/api/v1/book/statement", get(book::statement))
+        .route("/api/v1/book/contributions", post(money::contribute))
+        .route("/api/v1/book/fees", post(money::pay_fee))
+        .route("/api/v1/book/spendings", post(money::spend))
+        .route("/api/v1/book/receipts", post(money::receipt).layer(DefaultBodyLimit::max(LARGEST_RECEIPT)))
+        .route("/api/v1/book/refunds", post(money::refund))
+        .route("/api/v1/book/offers", post(money::offer))
+        .route("/api/v1/book/offers/{offer}/confirm", post(money::confirm))
+        .route("/api/v1/book/offers/{offer}/withdraw", post(money::withdraw))
         .route("/api/v1/book/reminders", get(book::reminders))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::one))
@@ -63,7 +73,8 @@ struct Problem {
     info(title = "plategate", description = "A licence-plate gate: how it is, who came, who may come in."),
     paths(
         gate::status, gate::open, gate::audit, book::sums, book::entries, book::entry, book::statement, book::reminders,
-        events::list, events::one, events::picture, register::households,
+        money::contribute, money::pay_fee, money::spend, money::receipt, money::refund, money::offer, money::confirm,
+        money::withdraw, events::list, events::one, events::picture, register::households,
         register::vehicles, register::vehicle, register::put_vehicle, register::delete_vehicle, register::passes,
         register::give_pass, register::take_pass_back,
     ),

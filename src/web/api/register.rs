@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Body, Problem, Program};
-use crate::plate::Plate;
+use crate::plate::{Plate, PlateError};
 use crate::register::{self, Pass, Vehicle};
 use crate::web::Site;
 use crate::web::cars::{self, Car};
@@ -62,7 +62,7 @@ pub(super) async fn vehicles(State(site): State<Arc<Site>>, _: Signed<Reader>) -
 }
 
 fn plate_of(text: &str) -> Result<Plate, Refusal> {
-    text.parse().map_err(|e| Refusal::bad(cars::plate_error_zh(&e), e.to_string()))
+    text.parse().map_err(|e: PlateError| Refusal::bad(e.zh(), e.to_string()))
 }
 
 /// One car.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::gate::event::{Event, Finding, Heading, PulseReport, SlotRead};
 use crate::plate::Plate;
-use crate::web::cars::{car_address, plate_error_zh};
+use crate::web::cars::car_address;
 use crate::web::now::Row;
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::Sent;
@@ -164,7 +164,7 @@ async fn correct(
     let plate: Plate = match right.plate.parse() {
         Ok(plate) => plate,
         Err(error) => {
-            let wrong = Some(v.say(plate_error_zh(&error), &error.to_string()).to_owned());
+            let wrong = Some(v.say(error.zh(), &error.to_string()).to_owned());
             let mut response = page(&ArrivalPage { wrong, ..ArrivalPage::new(&site, &v, &event)? })?;
             *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(response);

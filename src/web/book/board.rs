@@ -35,9 +35,11 @@ async fn show(State(site): State<Arc<Site>>, v: Guest, Query(which): Query<Which
         return Err(Refusal::NotFound);
     }
     let ledger = site.gate.register.ledger();
-    let board = Board::of(&ledger.book(), &site.gate.register.compound()?);
-    let pages = Pages::new(which.page, board.entries.len(), String::new());
-    let entries = board.entries[pages.range()].iter().map(|e| {
+    let book = ledger.book();
+    let moves = book.entries().iter().filter(|e| !e.entry.postings.is_empty()).count();
+    let pages = Pages::new(which.page, moves, String::new());
+    let board = Board::page(&book, &site.gate.register.compound()?, pages.range());
+    let entries = board.entries.iter().map(|e| {
         let [zh, en] = e.kind;
         (e, v.say(zh, en), e.purpose.map_or("", |p| words::purpose(&v, p)))
     });

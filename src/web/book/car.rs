@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::routing::get;
 
-use super::{Line, due};
+use super::{Line, Which, due};
 use crate::plate::Plate;
 use crate::register;
 use crate::web::Site;
-use crate::web::cars::standing_words;
+use crate::web::cars::{Pages, standing_words};
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::visit::{Reader, Signed, Visit};
 
@@ -80,9 +80,10 @@ struct RemindersPage<'a> {
     v: &'a Visit,
     days: u16,
     due: Vec<Due>,
+    pages: Pages,
 }
 
-async fn remind(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
+async fn remind(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(which): Query<Which>) -> Answer {
     let line = |r: register::reminders::Reminder| {
         let (word, class) = standing_words(r.stand.standing);
         Due {
@@ -96,6 +97,8 @@ async fn remind(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
             days: r.days_left,
         }
     };
-    let due = due(&site)?.into_iter().map(line).collect();
-    page(&RemindersPage { days: site.gate.config.ledger.remind_days, due, v: &v })
+    let due = due(&site)?;
+    let pages = Pages::new(which.page, due.len(), String::new());
+    let shown = due.into_iter().skip(pages.range().start).take(pages.range().len()).map(line).collect();
+    page(&RemindersPage { days: site.gate.config.ledger.remind_days, due: shown, pages, v: &v })
 }

@@ -16,7 +16,7 @@ use crate::ledger::{Account, Fen, What};
 use crate::register;
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::{Sent, Upload};
-use crate::web::visit::{Cashier, Reader, Signed, Treasurer, Visit};
+use crate::web::visit::{Cashier, Reader, Right, Signed, Treasurer, Visit};
 use crate::web::{Auth, Site, say_next};
 
 pub(super) fn routes() -> Router<Arc<Site>> {
@@ -62,7 +62,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
         balance,
         counted: book.counted(account).map(|day| day.to_string()),
     });
-    let keeps_money = |u: &crate::accounts::User| !u.disabled && u.is_any(&[Role::Treasurer, Role::Steward]);
+    let keeps_money = |u: &crate::accounts::User| !u.disabled && u.is_any(Cashier::ROLES);
     let mut users = site.accounts.users()?;
     users.retain(|u| keeps_money(u) && u.name != v.name());
     // The treasurer is the usual receiver.
@@ -100,18 +100,22 @@ async fn offer(
     Extension(auth): Extension<Auth>,
     Sent(offered): Sent<Offered>,
 ) -> Answer {
-    // Only somebody who can confirm it may be offered cash.
-    let known = site.accounts.user(&offered.to)?.is_some_and(|u| !u.disabled);
-    if !known {
-        return Err(Refusal::bad("没有这位管家", "there is nobody of that name"));
-    }
     let amount = yuan(&offered.amount)?;
-    let what = What::Offer { from: v.name().to_owned(), to: offered.to.clone(), amount };
+    let what = self::offered(&site, &v, &offered.to, amount)?;
     let common = Common { note: offered.note, once: offered.once, ..Common::default() };
     enter(&site, &v, common.draft(&v, what)?).await?;
     let told = v.f("{} 元等 {} 确认", &[&amount, &offered.to]);
     say_next(&auth, told).await;
     Ok(back())
+}
+
+/// An offer, as it is entered. Only somebody who can confirm it may be offered cash.
+pub(in crate::web) fn offered(site: &Site, v: &Visit, to: &str, amount: Fen) -> Result<What, Refusal> {
+    let known = site.accounts.user(to)?.is_some_and(|u| !u.disabled && u.is_any(Cashier::ROLES));
+    if !known {
+        return Err(Refusal::bad("没有这位管家", "there is nobody of that name"));
+    }
+    Ok(What::Offer { from: v.name().to_owned(), to: to.to_owned(), amount })
 }
 
 #[derive(Deserialize)]

@@ -29,6 +29,10 @@ use super::visit::{Reader, Signed, Treasurer, Visit};
 use crate::ledger::{Account, Book, BookError, Draft, Fen, Sealed, What};
 use crate::register::{self, reminders};
 
+pub(super) use cash::offered;
+pub(super) use spend::{LARGEST as LARGEST_RECEIPT, keep};
+pub(super) use take::{Taken, taken};
+
 /// The routes.
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
@@ -177,15 +181,18 @@ pub(super) fn due(site: &Site) -> Result<Vec<reminders::Reminder>, Refusal> {
 
 /// What every form of the book carries beside its own matter.
 #[derive(Debug, Default, Deserialize)]
-struct Common {
-    day: String,
-    note: String,
-    once: String,
+pub(super) struct Common {
+    /// The day it belongs to; today where it is empty.
+    pub day: String,
+    /// A remark for stewards.
+    pub note: String,
+    /// Sent twice with the same text, it is entered once.
+    pub once: String,
 }
 
 impl Common {
     /// A draft of this visitor.
-    fn draft(&self, v: &Visit, what: What) -> Result<Draft, Refusal> {
+    pub(super) fn draft(&self, v: &Visit, what: What) -> Result<Draft, Refusal> {
         let draft = Draft::now(v.name(), what).noted(&self.note);
         let day = date(&self.day)?.unwrap_or(draft.day);
         let draft = draft.on(day);
@@ -194,7 +201,7 @@ impl Common {
 }
 
 /// Enters it, and writes a line of the audit log.
-async fn enter(site: &Arc<Site>, v: &Visit, draft: Draft) -> Result<Arc<Sealed>, Refusal> {
+pub(super) async fn enter(site: &Arc<Site>, v: &Visit, draft: Draft) -> Result<Arc<Sealed>, Refusal> {
     let there = site.clone();
     // A flush to the disk takes its time: not on the pages' own thread.
     let entered = tokio::task::spawn_blocking(move || there.gate.register.enter(&[draft]));
@@ -205,7 +212,7 @@ async fn enter(site: &Arc<Site>, v: &Visit, draft: Draft) -> Result<Arc<Sealed>,
 }
 
 /// The visitor's own cash, or the bank, which is the treasurer's.
-fn purse(v: &Visit, choice: &str) -> Result<Account, Refusal> {
+pub(super) fn purse(v: &Visit, choice: &str) -> Result<Account, Refusal> {
     match choice {
         "bank" if v.may::<Treasurer>() => Ok(Account::Bank),
         "bank" => Err(Refusal::Forbidden),

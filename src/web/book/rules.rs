@@ -59,7 +59,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
     let exempted = |(number, e): (u64, &Exemption)| Exempted {
         number,
         who: match &e.who {
-            Who::Plate(plate) => plate.to_string(),
+            Who::Plate(plate) => book.exempted_plate(number).unwrap_or(*plate).to_string(),
             Who::Household(key) => key.clone(),
         },
         from: e.from.to_string(),

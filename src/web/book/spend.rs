@@ -21,7 +21,7 @@ use crate::web::visit::{Cashier, Reader, Signed, Treasurer, Visit};
 use crate::web::{Auth, Site, say_next};
 
 /// The largest photograph: telephones take up to a dozen megabytes.
-pub(super) const LARGEST: usize = 16 << 20;
+pub(in crate::web) const LARGEST: usize = 16 << 20;
 
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
@@ -68,7 +68,7 @@ async fn spend(
 }
 
 /// Keeps a photograph, if there is one.
-pub(super) async fn keep(site: &Arc<Site>, file: Vec<u8>) -> Result<Option<Hash>, Refusal> {
+pub(in crate::web) async fn keep(site: &Arc<Site>, file: Vec<u8>) -> Result<Option<Hash>, Refusal> {
     if file.is_empty() {
         return Ok(None);
     }

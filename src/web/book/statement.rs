@@ -42,6 +42,9 @@ impl Asked {
     }
 }
 
+/// Rows on the page: more is for a file, not for a telephone and not for a wall.
+const MOST_ROWS: usize = 1000;
+
 /// A sum with its name.
 type Sum = (String, Fen);
 
@@ -55,6 +58,8 @@ struct StatementPage<'a> {
     income: Vec<Sum>,
     spent: Vec<Sum>,
     rows: Vec<(&'a crate::ledger::statement::Row, String)>,
+    /// Rows that only the file has.
+    more: usize,
     months: Vec<String>,
     years: Vec<String>,
     head: String,
@@ -62,7 +67,7 @@ struct StatementPage<'a> {
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
     let (book, period) = (site.gate.register.ledger().book(), asked.period()?);
-    let s = Statement::of(&book, period);
+    let s = Statement::with_rows(&book, period, MOST_ROWS);
     let today = register::today();
     let first = book.entries().iter().map(|e| e.entry.day).min().unwrap_or(today);
     let sums = |lines: &[crate::ledger::statement::Line]| -> Vec<Sum> {
@@ -81,6 +86,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Qu
         income: sums(&s.income),
         spent: sums(&s.spent),
         rows: s.rows.iter().map(|row| (row, places(row))).collect(),
+        more: s.moves - s.rows.len(),
         months: months(today, 24).iter().filter(|m| m.until >= first).map(ToString::to_string).collect(),
         years: (first.year()..=today.year()).rev().map(|y| format!("{y:04}")).collect(),
         head: format!("{}:{}", s.head.0, s.head.1),

@@ -80,25 +80,24 @@ async fn form(State(site): State<Arc<Site>>, v: Signed<Cashier>, Query(of): Quer
 }
 
 /// What was sent.
-#[derive(Deserialize)]
-struct Taken {
-    #[serde(default)]
-    car: String,
-    #[serde(default)]
-    household: String,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::web) struct Taken {
+    /// The car's plate; empty for a household without one.
+    pub car: String,
+    /// The household; not asked for with a car.
+    pub household: String,
     /// A campaign's name, or `fee:`.
-    purpose: String,
-    amount: String,
-    #[serde(default)]
-    from: String,
-    #[serde(default)]
-    into: String,
-    #[serde(default)]
-    day: String,
-    #[serde(default)]
-    note: String,
-    #[serde(default)]
-    once: String,
+    pub purpose: String,
+    /// How much, in yuan.
+    pub amount: String,
+    /// A fee's first day.
+    pub from: String,
+    /// `cash` or `bank`.
+    pub into: String,
+    pub day: String,
+    pub note: String,
+    pub once: String,
 }
 
 async fn take(
@@ -107,7 +106,7 @@ async fn take(
     Extension(auth): Extension<Auth>,
     Sent(taken): Sent<Taken>,
 ) -> Answer {
-    let what = what(&site, &v, &taken)?;
+    let what = self::taken(&site, &v, &taken)?;
     let common = Common { day: taken.day, note: taken.note, once: taken.once };
     let sealed = enter(&site, &v, common.draft(&v, what)?).await?;
     let told = v.f("已收 {} 元，记为第 {} 笔", &[&sealed.entry.amount(), &sealed.entry.number]);
@@ -115,7 +114,8 @@ async fn take(
     Ok(Redirect::to(&format!("/book/entries/{}", sealed.entry.number)).into_response())
 }
 
-fn what(site: &Site, v: &Visit, taken: &Taken) -> Result<What, Refusal> {
+/// What happened, as it is entered: a contribution or a fee.
+pub(in crate::web) fn taken(site: &Site, v: &Visit, taken: &Taken) -> Result<What, Refusal> {
     let (amount, into) = (yuan(&taken.amount)?, purse(v, &taken.into)?);
     let plate = match taken.car.trim() {
         "" => None,

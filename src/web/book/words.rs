@@ -71,6 +71,6 @@ fn refusal_zh(refusal: &Refusal) -> String {
         Refusal::NotYours { who } => format!("只有{who}可以这样做"),
         Refusal::Itself => "不能移交给自己".into(),
         Refusal::NoOffer(n) => format!("第 {n} 笔移交已确认或已撤回"),
-        Refusal::NewPlate => "旧车牌没有缴费记录，或新旧车牌相同".into(),
+        Refusal::NewPlate => "账本里没有旧车牌的记录，或新旧车牌相同".into(),
     }
 }

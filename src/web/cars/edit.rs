@@ -10,11 +10,11 @@ use axum::{Extension, Router};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::hints::{Hint, plate_error_zh};
+use super::hints::Hint;
 use super::standing_words;
 use crate::accounts::code;
 use crate::ledger::{Draft, What};
-use crate::plate::{PROVINCES, Plate};
+use crate::plate::{PROVINCES, Plate, PlateError};
 use crate::register::{self, Change, Household, Vehicle};
 use crate::store::events::Events;
 use crate::web::book::words::book_error;
@@ -89,7 +89,7 @@ impl Car {
     }
 
     fn parse(&self) -> Result<(Plate, Household, Option<Date>), Wrong> {
-        let plate: Plate = self.plate.parse().map_err(|e| (plate_error_zh(&e).to_owned(), e.to_string()))?;
+        let plate: Plate = self.plate.parse().map_err(|e: PlateError| (e.zh().to_owned(), e.to_string()))?;
         let building: u16 = narrow(&self.building)
             .parse()
             .ok()
@@ -161,17 +161,23 @@ pub fn save(site: &Site, v: &Visit, car: &Car, old: Option<Plate>) -> Result<Pla
     };
     let mut changes = vec![Change::Household(household), Change::Vehicle(vehicle)];
     changes.extend(old.filter(|p| *p != plate).map(Change::Remove));
-    // What was paid for the old plate counts for the new one: the household drives another car.
-    let paid = |old: &Plate| site.gate.register.ledger().book().of_car(old).next().is_some();
-    let moved = old.filter(|p| *p != plate && paid(p));
+    // What the book says of the old plate holds for the new one: the household drives another car.
+    let moved = old.filter(|p| *p != plate && site.gate.register.ledger().book().knows(p));
     let drafts: Vec<Draft> =
         moved.map(|old| Draft::now(v.name(), What::NewPlate { old, new: plate })).into_iter().collect();
-    site.gate.register.apply_and_enter(v.name(), &changes, &drafts).map_err(|error| {
+    let entered = site.gate.register.apply_and_enter(v.name(), &changes, &drafts).map_err(|error| {
         tracing::error!(%error, "a car could not be saved");
         book_error(&error)
     })?;
-    let what = if old.is_some() { "修改车辆" } else { "登记车辆" };
-    site.accounts.audit.add(v.name(), what, &plate.to_string(), Some(v.from)).map_err(failed)?;
+    let (what, about) = match old {
+        None => ("登记车辆", plate.to_string()),
+        Some(old) if old == plate => ("修改车辆", plate.to_string()),
+        Some(old) => {
+            let entry = entered.first().map(|sealed| format!(" #{}", sealed.entry.number)).unwrap_or_default();
+            ("换车牌", format!("{old} → {plate}{entry}"))
+        }
+    };
+    site.accounts.audit.add(v.name(), what, &about, Some(v.from)).map_err(failed)?;
     Ok(plate)
 }
 

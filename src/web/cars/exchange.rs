@@ -92,7 +92,7 @@ async fn preview(State(site): State<Arc<Site>>, v: Signed<Steward>, upload: Uplo
             opened: 0,
             untouched: 0,
             errors: Vec::new(),
-            unreadable: Some(problem),
+            unreadable: Some(v.say(&problem.zh, &problem.en).to_owned()),
         },
     };
     page(&ImportPage { v: &v, looked: Some(looked) })
@@ -126,7 +126,7 @@ fn look(site: &Site, v: &Visit, import: &exchange::Import) -> Looked {
         altered,
         same,
         opened: opened.len(),
-        errors: errors.map(|e| v.f2("第 {} 行：{}", e.row, &e.reason)).collect(),
+        errors: errors.map(|e| v.f2("第 {} 行：{}", e.row, v.say(&e.reason.zh, &e.reason.en))).collect(),
         unreadable: None,
     }
 }

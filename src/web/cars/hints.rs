@@ -40,7 +40,7 @@ impl Hint {
                 hint.lookalikes = lookalikes(snapshot, plate);
             }
             Err(PlateError::Empty) => {}
-            Err(error) => hint.wrong = Some(v.say(plate_error_zh(&error), &error.to_string()).to_owned()),
+            Err(error) => hint.wrong = Some(v.say(error.zh(), &error.to_string()).to_owned()),
         }
         hint
     }
@@ -67,19 +67,6 @@ pub(in crate::web) fn form_words(form: Form) -> &'static str {
         Form::Trailer => "挂车",
         Form::ArmedPolice => "武警",
         Form::Military => "军车",
-    }
-}
-
-/// Why a text is no plate, in Chinese.
-pub(in crate::web) fn plate_error_zh(error: &PlateError) -> &'static str {
-    match error {
-        PlateError::Empty => "车牌为空",
-        PlateError::Character('I') => "车牌不用字母 I，是不是数字 1？",
-        PlateError::Character('O') => "车牌不用字母 O，是不是数字 0？",
-        PlateError::Character(_) => "有车牌上不会出现的字符",
-        PlateError::Form { text, .. } if text.chars().count() < 7 => "太短：普通车牌 7 位，新能源 8 位，如 苏F12345",
-        PlateError::Form { text, .. } if text.chars().count() > 8 => "太长：普通车牌 7 位，新能源 8 位，如 苏F12345",
-        PlateError::Form { .. } => "不是车牌：应为省份、字母和五位或六位号码，如 苏F12345 或 苏FD12345",
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{household_order, standing_words};
 use crate::register::{self, Change, Household};
 use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::residents::Members;
 use crate::web::sent::Sent;
 use crate::web::visit::{Reader, Signed, Steward, Visit};
 use crate::web::{Auth, Site, say_next};
@@ -62,6 +63,7 @@ struct HouseholdPage<'a> {
     v: &'a Visit,
     household: &'a Household,
     cars: Vec<(String, String, &'static str)>,
+    members: Members,
 }
 
 fn find(site: &Site, key: &str) -> Result<Household, Refusal> {
@@ -77,7 +79,8 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(key): Path<
         let (word, class) = standing_words(c.standing(today));
         (c.plate.to_string(), v.t(word), class)
     });
-    page(&HouseholdPage { v: &v, household: &household, cars: cars.collect() })
+    let members = Members::of(&site, &key)?;
+    page(&HouseholdPage { v: &v, household: &household, cars: cars.collect(), members })
 }
 
 #[derive(Deserialize)]

@@ -21,7 +21,6 @@ use crate::register::{self, Household, Standing, Vehicle};
 
 pub(super) use edit::{Car, address as car_address, provinces, retire, save};
 pub(super) use exchange::{Pending, attachment};
-pub(super) use hints::plate_error_zh;
 
 /// The routes.
 pub fn routes() -> Router<Arc<Site>> {

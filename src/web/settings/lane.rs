@@ -9,7 +9,6 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use serde::Deserialize;
 
-use super::switches;
 use crate::web::live::note_look;
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::Sent;
@@ -69,7 +68,7 @@ async fn save(
             "a lane is at least 10 % of the picture, and inside it",
         ));
     };
-    site.switches.set(switches::State { lane: Some(lane), ..(*site.switches.now()).clone() })?;
+    site.switches.change(|state| state.lane = Some(lane))?;
     site.accounts.audit.add(v.name(), "划定车道", &format!("{left} {top} {width} {height} %"), Some(v.from))?;
     say_next(&auth, v.t("已保存，立即生效")).await;
     Ok(Redirect::to("/settings/lane").into_response())

@@ -102,9 +102,9 @@ async fn board(
     Extension(auth): Extension<Auth>,
     Sent(sent): Sent<Board>,
 ) -> Answer {
-    let state = switches::State { board: sent.on.is_some(), ..(*site.switches.now()).clone() };
-    let what = if state.board { "打开阳光账本" } else { "关闭阳光账本" };
-    site.switches.set(state)?;
+    let on = sent.on.is_some();
+    let what = if on { "打开阳光账本" } else { "关闭阳光账本" };
+    site.switches.change(|state| state.board = on)?;
     site.accounts.audit.add(v.name(), what, "", Some(v.from))?;
     say_next(&auth, v.t("已保存")).await;
     Ok(Redirect::to("/settings").into_response())

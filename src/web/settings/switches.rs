@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::gate::mode::ByHand;
 use crate::store::{Batch, Store, StoreError, Tree};
 
 /// The switches.
@@ -16,11 +18,13 @@ pub struct State {
     /// The lane in the picture, drawn on the page: left, top, width, height as shares 0..1. It goes before the
     /// configured one.
     pub lane: Option<[f32; 4]>,
+    /// The mode that a steward set by hand, if one is set: it outlasts a restart.
+    pub hand: Option<ByHand>,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { board: true, lane: None }
+        State { board: true, lane: None, hand: None }
     }
 }
 
@@ -29,6 +33,8 @@ pub struct Switches {
     store: Arc<Store>,
     tree: Tree,
     now: ArcSwap<State>,
+    /// Held while they are changed, so that two people do not undo each other's switch.
+    changing: Mutex<()>,
 }
 
 const KEY: &[u8] = b"page";
@@ -38,7 +44,7 @@ impl Switches {
     pub fn open(store: Arc<Store>) -> Result<Switches, StoreError> {
         let tree = store.tree("switches")?;
         let now: State = tree.get(KEY)?.unwrap_or_default();
-        Ok(Switches { store, tree, now: ArcSwap::from_pointee(now) })
+        Ok(Switches { store, tree, now: ArcSwap::from_pointee(now), changing: Mutex::default() })
     }
 
     /// How they stand.
@@ -46,8 +52,11 @@ impl Switches {
         self.now.load_full()
     }
 
-    /// Sets them; on the disk when this returns.
-    pub fn set(&self, state: State) -> Result<(), StoreError> {
+    /// Changes them; on the disk when this returns.
+    pub fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), StoreError> {
+        let _changing = self.changing.lock();
+        let mut state = State::clone(&self.now.load());
+        change(&mut state);
         let mut batch = Batch::default();
         batch.put(&self.tree, KEY, &state);
         self.store.write(batch)?;
@@ -59,14 +68,18 @@ impl Switches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::mode::Mode;
 
     #[test]
     fn what_was_switched_stays_so() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Switches::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
         assert!(open().now().board);
-        let state = State { board: false, lane: Some([0.1, 0.2, 0.5, 0.5]) };
-        open().set(state.clone()).unwrap();
-        assert_eq!(*open().now(), state);
+        let (by, since) = ("王芳".to_owned(), "2026-11-26T12:00:00Z".parse().unwrap());
+        let hand = ByHand { mode: Mode::HeldOpen, by, since, until: None };
+        open().change(|state| state.board = false).unwrap();
+        open().change(|state| state.lane = Some([0.1, 0.2, 0.5, 0.5])).unwrap();
+        open().change(|state| state.hand = Some(hand.clone())).unwrap();
+        assert_eq!(*open().now(), State { board: false, lane: Some([0.1, 0.2, 0.5, 0.5]), hand: Some(hand) });
     }
 }

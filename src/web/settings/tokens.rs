@@ -35,7 +35,8 @@ struct AccessPage<'a> {
 }
 
 async fn list(State(site): State<Arc<Site>>, v: Signed<Maintainer>) -> Answer {
-    let users = site.accounts.users()?.into_iter().filter(|u| !u.disabled).map(|u| u.name).collect();
+    let users =
+        site.accounts.users()?.into_iter().filter(|u| !u.disabled && !u.is_resident()).map(|u| u.name).collect();
     let (sessions, tokens) = (site.door.sessions.open(), site.accounts.tokens.all()?);
     page(&AccessPage { v: &v, sessions, tokens, users, now: Timestamp::now() })
 }
@@ -58,7 +59,7 @@ async fn make(
     if new.label.trim().is_empty() || !(1..=730).contains(&new.days) {
         return Err(Refusal::bad("请写明用途，有效期 1 到 730 天", "say what it is for, and 1 to 730 days"));
     }
-    let user = site.accounts.user(&new.user)?.filter(|u| !u.disabled).ok_or(Refusal::NotFound)?;
+    let user = site.accounts.user(&new.user)?.filter(|u| !u.disabled && !u.is_resident()).ok_or(Refusal::NotFound)?;
     let (token, secret) = site.accounts.tokens.make(&user.name, &new.label, new.days)?;
     site.accounts.audit.add(v.name(), "发令牌", &format!("{} ({})", token.label, token.user), Some(v.from))?;
     say_next(&auth, v.f1("令牌（只显示这一次）：{}", secret)).await;

@@ -43,9 +43,11 @@ impl<'a> UsersPage<'a> {
     fn new(site: &Site, v: &'a Visit, name: &'a str, wrong: Option<String>) -> Result<UsersPage<'a>, Refusal> {
         let ticks = |user: Option<&User>| {
             let has = |r: Role| user.is_some_and(|u| u.roles.contains(&r));
-            Role::ALL.map(|r| (r.word(), role_words(r, v), has(r))).to_vec()
+            Role::STAFF.map(|r| (r.word(), role_words(r, v), has(r))).to_vec()
         };
-        let lines = site.accounts.users()?.into_iter().map(|user| Line { roles: ticks(Some(&user)), user }).collect();
+        // Residents are on their household's page.
+        let staff = site.accounts.users()?.into_iter().filter(|u| !u.is_resident());
+        let lines = staff.map(|user| Line { roles: ticks(Some(&user)), user }).collect();
         Ok(UsersPage { v, lines, roles: ticks(None), wrong, name })
     }
 }

@@ -1,139 +1,21 @@
-//! A steward's first day, in a real browser, at a telephone's and at a desk's width. Screenshots go to `target/screenshots`.
-//!
-//! Needs Chromium and its driver (`scripts/setup test` installs them); without them it says so and does nothing.
+//! A steward's first day.
 
-mod support;
-
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use support::Gate;
+use fantoccini::Locator;
 
-struct Driver {
-    child: Child,
-    port: u16,
-}
-
-impl Driver {
-    fn start() -> Option<Driver> {
-        let found = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
-        if !found("chromedriver") || !found("chromium") {
-            return None;
-        }
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        let child = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        Some(Driver { child, port })
-    }
-
-    async fn connect(&self) -> Client {
-        let options = serde_json::json!({
-            "goog:chromeOptions": {
-                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
-            }
-        });
-        let capabilities = options.as_object().unwrap().clone();
-        // The driver is asked in plain HTTP; the client wants its cryptography named all the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = format!("http://127.0.0.1:{}", self.port);
-        for _ in 0..100 {
-            if let Ok(client) = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities.clone()).connect(&url).await
-            {
-                return client;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("the browser did not start");
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A browser on the gate's page.
-struct Steward {
-    client: Client,
-    base: String,
-}
-
-impl Steward {
-    async fn go(&self, path: &str) {
-        self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
-    }
-
-    async fn text(&self) -> String {
-        // Between two pages there is nothing to read: whoever waits for a text asks again.
-        let Ok(body) = self.client.find(Locator::Css("body")).await else { return String::new() };
-        body.text().await.unwrap_or_default()
-    }
-
-    async fn fill(&self, form: &str, fields: &[(&str, &str)]) {
-        for (name, value) in fields {
-            let field = self.client.find(Locator::Css(&format!("{form} [name={name}]"))).await.unwrap();
-            if field.tag_name().await.unwrap() == "select" {
-                field.select_by_value(value).await.unwrap();
-            } else {
-                field.clear().await.unwrap();
-                field.send_keys(value).await.unwrap();
-            }
-        }
-    }
-
-    /// Presses the form's own button and waits for what the page says then.
-    async fn press(&self, button: &str, then: &str) {
-        self.client.find(Locator::Css(button)).await.unwrap().click().await.unwrap();
-        self.wait_for(then).await;
-    }
-
-    async fn wait_for(&self, wanted: &str) {
-        for _ in 0..200 {
-            if self.text().await.contains(wanted) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{wanted:?} did not come: {}", self.text().await);
-    }
-
-    /// The page at both widths; nothing may stick out of it.
-    async fn look(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        for (width, height, kind) in [(1280, 900, "desk"), (390, 844, "phone")] {
-            self.client.set_window_size(width, height).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            let wide = self.client.execute("return document.documentElement.scrollWidth - innerWidth", vec![]).await;
-            assert!(wide.unwrap().as_f64().unwrap() <= 0.0, "{name} is wider than a {kind}");
-            let picture = self.client.screenshot().await.unwrap();
-            std::fs::write(folder.join(format!("{name}-{kind}.png")), picture).unwrap();
-        }
-    }
-}
+use crate::driver::{Driver, Steward};
+use crate::support::Gate;
 
 const PLATE: &str = "苏F8K291";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_steward_s_first_day() {
-    let Some(driver) = Driver::start() else {
-        eprintln!("skipped: no chromium and chromedriver here (scripts/setup test installs them)");
-        return;
-    };
+    let Some(driver) = Driver::start() else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let gate = Gate::start(&["--camera", "rendered", "--data", &data]);
-    let steward = Steward { client: driver.connect().await, base: format!("http://{}", gate.address) };
+    let steward = Steward::new(driver.connect().await, format!("http://{}", gate.address));
     let s = &steward;
 
     // The first sign-in, with the code of the console.
@@ -250,5 +132,5 @@ async fn a_steward_s_first_day() {
     s.go("/cars").await;
     s.wait_for("Sign in").await;
     s.look("26-sign-in").await;
-    steward.client.close().await.unwrap();
+    steward.close().await;
 }

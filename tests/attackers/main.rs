@@ -1,111 +1,16 @@
 //! The attacker's list: what nobody may get at, from outside, from a lesser role, from a foreign page, or by force.
 
+mod attacker;
+mod residents;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use attacker::{Answer, Attacker, HUNG_UP, PASSWORD};
 use support::Gate;
-
-/// What came back.
-struct Answer {
-    status: u16,
-    location: String,
-    cookie: Option<String>,
-    policy: String,
-    body: String,
-}
-
-/// The gate closed the connection before it answered.
-const HUNG_UP: u16 = 0;
-
-impl Answer {
-    fn nothing(why: &str) -> Answer {
-        let none = String::new;
-        Answer { status: HUNG_UP, location: none(), cookie: None, policy: none(), body: why.to_owned() }
-    }
-}
-
-/// Somebody at a keyboard, or a program.
-struct Attacker {
-    base: String,
-    cookie: String,
-    csrf: String,
-    token: Option<String>,
-}
-
-const PASSWORD: &str = "correct horse battery";
-
-impl Attacker {
-    fn at(gate: &Gate) -> Attacker {
-        Attacker { base: format!("http://{}", gate.address), cookie: String::new(), csrf: String::new(), token: None }
-    }
-
-    fn signed_in(gate: &Gate, name: &str) -> Attacker {
-        let mut me = Attacker::at(gate);
-        let answer = me.form("/sign-in", &[("name", name), ("password", PASSWORD)]);
-        assert_eq!(answer.status, 303, "{}", answer.body);
-        me.cookie = answer.cookie.unwrap();
-        let page = me.get("/account").body;
-        me.csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        me
-    }
-
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build()
-            .into();
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
-        if !self.cookie.is_empty() {
-            request = request.header("Cookie", &self.cookie);
-        }
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let sent = match body.is_empty() {
-            true => agent.run(request.body(()).unwrap()),
-            false => agent.run(request.body(body.to_vec()).unwrap()),
-        };
-        let mut answer = match sent {
-            Ok(answer) => answer,
-            // Too much was sent, and the gate hung up in the middle of it.
-            Err(error) if body.len() > 64 << 10 => return Answer::nothing(&error.to_string()),
-            Err(error) => panic!("{method} {path}: {error}"),
-        };
-        let header =
-            |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let (location, policy) = (header("location"), header("content-security-policy"));
-        let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
-        let cookie = cookies.rfind(|c| c.starts_with("plategate=")).map(str::to_owned);
-        let status = answer.status().as_u16();
-        let body = answer.body_mut().read_to_vec().unwrap_or_default();
-        Answer { status, location, cookie, policy, body: String::from_utf8_lossy(&body).into_owned() }
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.send("GET", path, &[], b"")
-    }
-
-    /// A form as one of our own pages sends it.
-    fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.form_from(path, fields, &self.base, &self.csrf)
-    }
-
-    fn form_from(&self, path: &str, fields: &[(&str, &str)], origin: &str, csrf: &str) -> Answer {
-        let encode = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
-        let token = [("csrf", csrf)];
-        let body: Vec<String> = fields.iter().chain(&token).map(|(k, v)| format!("{k}={}", encode(v))).collect();
-        let kind = ("Content-Type", "application/x-www-form-urlencoded");
-        self.send("POST", path, &[kind, ("Origin", origin)], body.join("&").as_bytes())
-    }
-}
 
 /// A gate without a camera, with one person of each role.
 fn gate(folder: &Path) -> (Gate, String) {
@@ -155,7 +60,7 @@ fn routes() -> BTreeSet<(String, bool)> {
 
 /// For everybody, with what each answers to a stranger.
 fn is_public(path: &str) -> bool {
-    ["/healthz", "/readyz", "/metrics", "/sign-in", "/setup"].contains(&path)
+    ["/healthz", "/readyz", "/metrics", "/sign-in", "/setup", "/join"].contains(&path)
         || path.starts_with("/assets/")
         || path.starts_with("/board")
 }
@@ -207,7 +112,8 @@ fn no_role_does_what_is_another_s_and_no_foreign_page_does_anything() {
     let steward = Attacker::signed_in(&gate, "steward");
     let maintainer = Attacker::signed_in(&gate, "maintainer");
     // What everybody may do for themselves.
-    let own = ["/sign-in", "/sign-out", "/setup", "/account/password", "/account/second", "/account/second/off"];
+    let own =
+        ["/sign-in", "/join", "/sign-out", "/setup", "/account/password", "/account/second", "/account/second/off"];
     let posts: Vec<String> = routes().into_iter().filter(|(_, posts)| *posts).map(|(path, _)| path).collect();
     let posts: Vec<&String> = posts.iter().filter(|p| !p.starts_with("/api/") && !p.starts_with("/board")).collect();
     assert!(posts.len() > 15, "{posts:?}");
@@ -216,7 +122,7 @@ fn no_role_does_what_is_another_s_and_no_foreign_page_does_anything() {
             let answer = auditor.form(path, &[]);
             assert_eq!(answer.status, 403, "an auditor changes nothing: {path} {}", answer.body);
         }
-        if ["/sign-in", "/setup"].contains(&path.as_str()) {
+        if ["/sign-in", "/setup", "/join"].contains(&path.as_str()) {
             continue;
         }
         for one in [&steward, &maintainer] {

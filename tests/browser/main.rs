@@ -1,0 +1,12 @@
+//! The pages in a real browser, at a telephone's and at a desk's width. Screenshots go to `target/screenshots`.
+//!
+//! Needs Chromium and its driver (`scripts/setup test` installs them); without them it says so and does nothing.
+
+mod access;
+mod driver;
+mod empty;
+mod first_day;
+mod keyboard;
+mod secure;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,92 @@
+//! How long every page takes with a full journal and book (see `src/store/full.rs`, which fills the folder). By hand:
+//! `PLATEGATE_FILL=/some/folder cargo test --test full -- --ignored --nocapture`; `PLATEGATE_PROGRAM` names another binary,
+//! such as the release's. Prints milliseconds and bytes, and judges nothing: a busy machine is no fault of a page.
+
+#[allow(dead_code)]
+#[path = "attackers/attacker.rs"]
+mod attacker;
+mod support;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use attacker::Attacker;
+use support::Gate;
+
+/// Every page and file that grows with what is kept.
+const PAGES: [&str; 38] = [
+    "/",
+    "/cars",
+    "/cars?page=100",
+    "/cars?q=4321",
+    "/cars?standing=unpaid",
+    "/cars/%E8%8B%8FF01234",
+    "/cars/new",
+    "/cars/hint?plate=%E8%8B%8FF01234",
+    "/households",
+    "/households/3-120",
+    "/visitors",
+    "/visitors/new",
+    "/visitors/1990",
+    "/visitors?code=000000",
+    "/arrivals",
+    "/arrivals?plate=99",
+    "/arrivals?outcome=failed",
+    "/arrivals/500000",
+    "/numbers",
+    "/numbers?days=365",
+    "/settings",
+    "/settings/users",
+    "/settings/access",
+    "/settings/audit",
+    "/book",
+    "/book?page=1000",
+    "/book/take?car=%E8%8B%8FF01234",
+    "/book/car/%E8%8B%8FF01234",
+    "/book/entries/50000",
+    "/book/cash",
+    "/book/rules",
+    "/book/reminders",
+    "/book/statement",
+    "/book/statement?period=2026",
+    "/board",
+    "/board?page=1000",
+    "/api/v1/vehicles",
+    "/api/v1/book",
+];
+
+#[test]
+#[ignore = "by hand: it wants a folder that was filled"]
+fn every_page_of_a_full_gate() {
+    let data = PathBuf::from(std::env::var("PLATEGATE_FILL").expect("PLATEGATE_FILL names a filled folder"));
+    support::token(&data, "auditor", "auditor");
+    support::token(&data, "steward", "steward");
+    support::token(&data, "maintainer", "maintainer");
+    let data = data.display().to_string();
+    let gate = Gate::start(&["--camera", "folder:/nonexistent", "--data", &data]);
+    let [auditor, steward, maintainer] = ["auditor", "steward", "maintainer"].map(|n| Attacker::signed_in(&gate, n));
+    let mut slowest = (0.0, "");
+    for path in PAGES {
+        let mut times = Vec::new();
+        let (mut status, mut size) = (0, 0);
+        for _ in 0..7 {
+            for one in [&steward, &auditor, &maintainer] {
+                let asked = Instant::now();
+                let answer = one.get(path);
+                if answer.status == 200 {
+                    times.push(asked.elapsed().as_secs_f64() * 1e3);
+                    (status, size) = (answer.status, answer.body.len());
+                    break;
+                }
+            }
+        }
+        assert_eq!(status, 200, "{path}");
+        times.sort_by(f64::total_cmp);
+        let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
+        println!("{median:7.1} ms, at most {most:7.1} ms, {:5} KiB  {path}", size / 1024);
+        if median > slowest.0 {
+            slowest = (median, path);
+        }
+    }
+    println!("the slowest: {:.1} ms, {}", slowest.0, slowest.1);
+}
