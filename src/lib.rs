@@ -26,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod display;
 pub mod fleet;
+pub mod forget;
 pub mod gate;
 pub mod ledger;
 pub mod picture;

@@ -1,13 +1,12 @@
 //! OpenCV's video capture: V4L2, RTSP, GStreamer and video files. The only place that knows OpenCV.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst, VideoWriter};
 
-use super::{CameraError, FrameSource, Got, Source};
+use super::{CameraError, FrameSource, Got, Source, rtsp};
 use crate::config;
 use crate::picture::Picture;
 
@@ -29,9 +28,14 @@ impl Capture {
     pub(super) fn open(settings: &config::Camera) -> Result<Capture, CameraError> {
         let source = &settings.source;
         check_reachable(source, Duration::from_millis(settings.open_timeout_ms))?;
+        let timeout = Duration::from_millis(settings.open_timeout_ms);
         let capture = open(settings).map_err(|e| CameraError(format!("{source}: {}", e.message)))?;
         if !capture.is_opened().unwrap_or(false) {
-            return Err(CameraError(format!("{source}: {}", advice(source))));
+            let why = match source {
+                Source::Rtsp(url) => rtsp::why(url, timeout),
+                other => advice(other).to_owned(),
+            };
+            return Err(CameraError(format!("{source}: {why}")));
         }
         let pace = matches!(source, Source::File(_)).then(|| {
             let fps = capture.get(videoio::CAP_PROP_FPS).unwrap_or(25.0);
@@ -90,46 +94,16 @@ fn check_reachable(source: &Source, timeout: Duration) -> Result<(), CameraError
             Ok(_) => Ok(()),
         },
         Source::Rtsp(url) => {
-            let Some((host, port)) = rtsp_host(url) else { return wrong("no host in this address".into()) };
-            connect(&host, port, timeout).or_else(wrong)
+            let Some((host, port)) = rtsp::host(url) else { return wrong("no host in this address".into()) };
+            rtsp::connect(&host, port, timeout).map(drop).or_else(wrong)
         }
         _ => Ok(()),
     }
 }
 
-/// Does anybody answer there, at the first of the host's addresses that does?
-fn connect(host: &str, port: u16, timeout: Duration) -> Result<(), String> {
-    let mut problem = format!("{host} has no address");
-    for address in (host, port).to_socket_addrs().map_err(|e| format!("{host}: {e}"))? {
-        match TcpStream::connect_timeout(&address, timeout) {
-            Ok(_) => return Ok(()),
-            Err(e) => problem = format!("{host}:{port}: {e}"),
-        }
-    }
-    Err(problem)
-}
-
-/// Host and port of `rtsp://user:password@host:port/path`.
-fn rtsp_host(url: &str) -> Option<(String, u16)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let place = authority.rsplit('@').next()?;
-    let default = if scheme == "rtsps" { 322 } else { 554 };
-    let (host, port) = match place.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
-        Some((v6, port)) => (v6, port.strip_prefix(':')),
-        None => match place.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (place, None),
-        },
-    };
-    let port = port.map_or(Some(default), |p| p.parse().ok())?;
-    (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
 fn advice(source: &Source) -> &'static str {
     match source {
         Source::V4l2(_) => "the camera gives no pictures: is another program using it?",
-        Source::Rtsp(_) => "the camera answers but gives no stream: check the path, the user name and the password",
         Source::GStreamer(_) => "the pipeline does not start: try it with gst-launch-1.0; it must end in appsink",
         _ => "not a video that can be read",
     }
@@ -197,23 +171,4 @@ pub fn video_frames(path: &Path) -> Result<impl Iterator<Item = Result<Picture, 
             }
         }
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_are_found_in_addresses() {
-        for (url, want) in [
-            ("rtsp://10.0.0.5/live", Some(("10.0.0.5".to_owned(), 554))),
-            ("rtsp://u:p@cam.lan:8554/a/b?c", Some(("cam.lan".to_owned(), 8554))),
-            ("rtsp://[::1]:8554/x", Some(("::1".to_owned(), 8554))),
-            ("rtsps://h", Some(("h".to_owned(), 322))),
-            ("rtsp://h:x/", None),
-            ("rtsp:///x", None),
-        ] {
-            assert_eq!(rtsp_host(url), want, "{url}");
-        }
-    }
 }

@@ -30,6 +30,11 @@ struct Inner {
     spare: Vec<Picture>,
     state: CameraState,
     sequence: u64,
+    /// Seconds from frame to frame, averaged over the last few; none before the second.
+    pace: Option<f64>,
+    /// When the newest frame of this opening came.
+    last: Option<Instant>,
+    losses: u64,
     /// The grabber that may write; those of earlier openings may not.
     generation: u64,
     /// What that grabber is doing, and since when.
@@ -49,12 +54,25 @@ impl Default for Inner {
             spare: Vec::new(),
             state: CameraState::Opening,
             sequence: 0,
+            pace: None,
+            last: None,
+            losses: 0,
             generation: 0,
             doing: Doing::Opening,
             since: Instant::now(),
             tended_until: Instant::now(),
             hopeless: false,
             stopped: false,
+        }
+    }
+}
+
+impl Inner {
+    fn keep_pace(&mut self, captured: Instant) {
+        const NEW: f64 = 0.2;
+        if let Some(last) = self.last.replace(captured) {
+            let gap = captured.saturating_duration_since(last).as_secs_f64();
+            self.pace = Some(self.pace.map_or(gap, |pace| pace + NEW * (gap - pace)));
         }
     }
 }
@@ -105,6 +123,13 @@ impl Mailbox {
             return false;
         }
         inner.sequence += 1;
+        inner.keep_pace(captured);
+        if let CameraState::Live { width, height } = inner.state
+            && (width, height) != (picture.width, picture.height)
+        {
+            let (now, before) = ((picture.width, picture.height), (width, height));
+            tracing::warn!(?before, ?now, "the camera's picture has another size");
+        }
         inner.state = CameraState::Live { width: picture.width, height: picture.height };
         (inner.doing, inner.since) = (Doing::Reading, Instant::now());
         let frame = Frame { picture, captured, taken_at: Timestamp::now(), sequence: inner.sequence };
@@ -156,11 +181,29 @@ impl Mailbox {
     pub(super) fn lost(&self, reason: &str) {
         let mut inner = self.shared.inner.lock();
         inner.newest = None;
+        (inner.pace, inner.last) = (None, None);
+        inner.losses += u64::from(!matches!(inner.state, CameraState::Lost { .. }));
         let (since, attempts) = match &inner.state {
             CameraState::Lost { since, attempts, .. } => (*since, attempts + 1),
             _ => (Timestamp::now(), 1),
         };
         inner.state = CameraState::Lost { reason: reason.to_owned(), since, attempts };
+    }
+
+    /// Frames a second, lately. A frame that has not come counts as soon as it is late.
+    pub(super) fn fps(&self) -> Option<f64> {
+        let inner = self.shared.inner.lock();
+        let waiting = inner.last?.elapsed().as_secs_f64();
+        inner.pace.map(|pace| 1.0 / pace.max(waiting).max(1e-3))
+    }
+
+    pub(super) fn losses(&self) -> u64 {
+        self.shared.inner.lock().losses
+    }
+
+    /// Did frames come until now?
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.shared.inner.lock().state, CameraState::Live { .. })
     }
 
     /// The driver does not give its threads back: only a new process helps.

@@ -9,6 +9,7 @@ mod capture;
 mod folder;
 mod mailbox;
 pub mod rendered;
+mod rtsp;
 mod source;
 mod supervisor;
 
@@ -64,6 +65,13 @@ pub enum CameraState {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CameraError(pub String);
+
+impl CameraError {
+    /// Does the camera refuse name and password? To try them again and again would lock it up.
+    pub fn is_refusal(&self) -> bool {
+        self.0.contains(rtsp::REFUSED)
+    }
+}
 
 /// What a source gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +163,16 @@ impl Watcher {
     /// Is it looked after: do frames come, or is it opened again and again? `false` when only a new process helps.
     pub fn is_tended(&self) -> bool {
         self.mailbox.is_tended()
+    }
+
+    /// Frames a second, as they came lately; nothing while none come.
+    pub fn fps(&self) -> Option<f64> {
+        self.mailbox.fps()
+    }
+
+    /// How often frames stayed away since the start.
+    pub fn losses(&self) -> u64 {
+        self.mailbox.losses()
     }
 
     /// Which camera it is, without its password.

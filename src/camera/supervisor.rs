@@ -21,7 +21,11 @@ pub(super) struct Limits {
 
 /// Grabbers left behind in a driver's call, at most. Each keeps a thread and its buffers.
 const MOST_STUCK: usize = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// A name and password that a camera has never taken are tried quickly so often, and then rarely: most cameras lock up for
+/// half an hour after some seven. Those that it took before are right, and it will take them again.
+const QUICK_REFUSALS: u32 = 3;
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Starts the supervisor of one camera.
 pub(super) fn start(mailbox: Mailbox, open: Opener, limits: Limits) -> JoinHandle<()> {
@@ -36,6 +40,7 @@ fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
     let alive = Arc::new(AtomicUsize::new(0));
     let mut pause = FIRST_PAUSE;
     let mut told = String::new();
+    let (mut worked, mut refusals) = (false, 0);
     loop {
         if alive.load(Ordering::Acquire) < MOST_STUCK {
             let begun = Instant::now();
@@ -44,7 +49,10 @@ fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
             match attend(mailbox, limits) {
                 Outcome::Stopped => return,
                 Outcome::Ended => return mailbox.ended(),
-                Outcome::Lost(reason) => {
+                Outcome::Lost(error) => {
+                    worked |= mailbox.is_live();
+                    refusals = if error.is_refusal() && !worked { refusals + 1 } else { 0 };
+                    let CameraError(reason) = error;
                     mailbox.lost(&reason);
                     // Once for each reason: a camera that is away all night must not fill the log.
                     if reason != told {
@@ -61,7 +69,8 @@ fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
             mailbox.hopeless();
             mailbox.lost("the camera's driver does not answer: unplug the camera or restart plategate");
         }
-        if !mailbox.pause(pause) {
+        let pause_now = if refusals > QUICK_REFUSALS { REFUSED_PAUSE.max(pause) } else { pause };
+        if !mailbox.pause(pause_now) {
             return;
         }
         pause = (pause * 2).min(limits.longest_pause);
@@ -71,7 +80,7 @@ fn supervise(mailbox: &Mailbox, open: &Arc<Opener>, limits: Limits) {
 enum Outcome {
     Stopped,
     Ended,
-    Lost(String),
+    Lost(CameraError),
 }
 
 /// Watches the grabber until it ends, fails, hangs or is told to stop.
@@ -79,13 +88,14 @@ fn attend(mailbox: &Mailbox, limits: Limits) -> Outcome {
     loop {
         let Some((doing, time)) = mailbox.watch(Duration::from_millis(100)) else { return Outcome::Stopped };
         match doing {
-            Doing::Failed(error) => return Outcome::Lost(error.to_string()),
+            Doing::Failed(error) => return Outcome::Lost(error),
             Doing::Ended => return Outcome::Ended,
             Doing::Opening if time > limits.open => {
-                return Outcome::Lost(format!("the camera could not be opened within {:.0} s", time.as_secs_f64()));
+                let seconds = time.as_secs_f64();
+                return Outcome::Lost(CameraError(format!("the camera could not be opened within {seconds:.0} s")));
             }
             Doing::Reading if time > limits.read => {
-                return Outcome::Lost(format!("no frame for {:.0} s", time.as_secs_f64()));
+                return Outcome::Lost(CameraError(format!("no frame for {:.0} s", time.as_secs_f64())));
             }
             Doing::Opening | Doing::Reading => {}
         }

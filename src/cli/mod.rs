@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod drill;
 pub mod eval;
+pub mod forget;
 pub mod ledger;
 pub mod plates;
 pub mod read;
@@ -72,6 +73,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Bring a backup back into an empty data folder.
     Restore(backup::RestoreArgs),
+    /// Forget a plate at its owner's wish.
+    Forget(forget::Args),
     /// Cut the power of a working gate again and again, and prove that nothing is lost.
     Drill(drill::Args),
     /// Print a completion script for a shell.
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Ledger(args) => ledger::run(args, config),
         Command::Backup(args) => backup::backup(args, config),
         Command::Restore(args) => backup::restore(args, config),
+        Command::Forget(args) => forget::run(args, config),
         Command::Drill(args) => drill::run(args),
         Command::Completions { shell } => {
             let mut out = Vec::new();

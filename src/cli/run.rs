@@ -28,7 +28,8 @@ use crate::register::Register;
 use crate::store::Store;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
-use crate::telemetry::Telemetry;
+use crate::store::rounds::Rounds;
+use crate::telemetry::{Telemetry, log};
 use crate::vision::{Reading, Vision};
 use crate::watchdog::{Heart, Part, Watchdog};
 use crate::web;
@@ -61,7 +62,7 @@ const REPLAYED: usize = 5000;
 
 /// Runs the command.
 pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
-    start_tracing();
+    log::start(&config.log);
     apply(&args, &mut config);
     let gate = Gate::start(&args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -92,17 +93,6 @@ fn apply(args: &Args, config: &mut Config) {
     }
 }
 
-fn start_tracing() {
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("PLATEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,plategate=info"));
-    // A second call, in a test, finds one there already.
-    let _ = fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .try_init();
-}
-
 /// Everything that runs.
 struct Gate {
     stop: Arc<AtomicBool>,
@@ -123,10 +113,7 @@ impl Gate {
         if args.demo && register.snapshot().vehicles().is_empty() {
             crate::register::demo::load(&register)?;
         }
-        let gone =
-            events.prune(jiff::Timestamp::now(), config.data.keep_strangers_days, config.data.keep_events_days)?;
-        notes.prune(jiff::Timestamp::now(), config.data.keep_events_days)?;
-        tracing::info!(cars = register.snapshot().vehicles().len(), forgotten = gone, "register open");
+        tracing::info!(cars = register.snapshot().vehicles().len(), arrivals = events.newest_number(), "register open");
         let switches = Arc::new(Switches::open(store.clone())?);
         let vision = Vision::load(&config.vision)?;
         tracing::info!("{}", vision.describe(&config.vision));
@@ -181,6 +168,7 @@ impl Gate {
         let recorder = std::thread::Builder::new().name("recorder".into()).spawn(move || recorder.run())?;
         let watchdog = watch(config, &watcher, &telemetry, &barrier, heart)?;
         web::hand::restore(&switches, &hand, &barrier);
+        let rounds = back_up(&store, config, stop.clone())?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts {
             hand,
@@ -192,6 +180,7 @@ impl Gate {
             viewfinder,
             telemetry,
             store,
+            rounds,
             switches,
             config,
         };
@@ -258,6 +247,26 @@ impl Gate {
         tracing::info!(ms = begun.elapsed().as_millis() as u64, "stopped");
         events
     }
+}
+
+/// Looks whether a backup is due, every so often.
+const LOOK_FOR_BACKUPS: Duration = Duration::from_secs(30);
+
+/// The thread that makes backups. It is not waited for at the end: what it has half-written goes with the next one.
+fn back_up(store: &Arc<Store>, config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<Arc<Rounds>> {
+    let rounds = Arc::new(Rounds::new(store.clone(), &config.backup, &config.gate.name));
+    if config.backup.folder.is_some() {
+        let theirs = Arc::downgrade(&rounds);
+        std::thread::Builder::new().name("backup".into()).spawn(move || {
+            while !stop.load(Ordering::Relaxed)
+                && let Some(rounds) = theirs.upgrade()
+            {
+                rounds.look(jiff::Timestamp::now());
+                std::thread::park_timeout(LOOK_FOR_BACKUPS);
+            }
+        })?;
+    }
+    Ok(rounds)
 }
 
 /// A store that has not answered for so long hangs.

@@ -34,7 +34,7 @@ impl Default for Camera {
             fps: 25,
             open_timeout_ms: 3000,
             read_timeout_ms: 3000,
-            retry_at_most_s: 15,
+            retry_at_most_s: 2,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! One file a section, each with its defaults and what it accepts. Every error names the file, the key and what was
 //! expected, and ends the program with exit status 2.
 
+mod backup;
 mod barrier;
 mod camera;
 mod data;
@@ -10,6 +11,7 @@ mod display;
 mod gate;
 mod inputs;
 mod ledger;
+mod log;
 mod modbus;
 mod photo_check;
 mod residents;
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use backup::{Backup, is_recipient};
 pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
@@ -30,6 +33,7 @@ pub use display::{Display, QuietHours, Sign};
 pub use gate::{Direction, Gate, Unpaid};
 pub use inputs::{Bias, Inputs, Wire};
 pub use ledger::Ledger;
+pub use log::{Log, LogFormat};
 pub use modbus::{Board, Modbus, Parity};
 pub use photo_check::{PhotoCheck, Strength};
 pub use residents::Residents;
@@ -46,6 +50,8 @@ use crate::text::one_line;
 pub struct Config {
     /// Where things are kept.
     pub data: Data,
+    /// What is kept elsewhere.
+    pub backup: Backup,
     /// Where frames come from.
     pub camera: Camera,
     /// How they are read.
@@ -72,6 +78,8 @@ pub struct Config {
     pub web: Web,
     /// What residents may do by themselves.
     pub residents: Residents,
+    /// What the program says of itself.
+    pub log: Log,
 }
 
 /// Why a configuration was refused. Ends the program with exit status 2.
@@ -138,6 +146,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        self.data.check()?;
+        self.backup.check()?;
         self.camera.check()?;
         self.vision.check()?;
         self.gate.check()?;
@@ -148,7 +158,8 @@ impl Config {
         self.modbus.check()?;
         self.display.check()?;
         self.web.check()?;
-        self.residents.check()
+        self.residents.check()?;
+        self.log.check()
     }
 }
 
@@ -210,6 +221,7 @@ mod tests {
             ("[barrier]\npulse_ms = 5000\n", vec!["barrier.min_gap_ms", "at least pulse_ms"]),
             ("[web]\nkey = \"key.pem\"\n", vec!["web.certificate", "neither"]),
             ("[barrier\n", vec!["gate.toml", "line 1"]),
+            ("[backup]\nrecipients = [\"age1x\"]\n", vec!["backup.recipients", "plategate backup key"]),
             ("[vision]\nprovider = \"tpu\"\n", vec!["vision.provider", "tensorrt"]),
         ] {
             let message = error(text);

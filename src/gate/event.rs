@@ -194,6 +194,9 @@ pub struct Event {
     pub plate: Option<Plate>,
     /// The raw text, well-formed or not.
     pub text: String,
+    /// A mark of the plate, once its number has been forgotten; see [`crate::store::hashed`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashed: Option<String>,
     /// The plate's kind, if it is well-formed.
     pub kind: Option<Kind>,
     /// The slots of the fused reading.
@@ -256,6 +259,7 @@ impl Event {
             rule: Rule::Unreadable,
             plate: None,
             text: String::new(),
+            hashed: None,
             kind: None,
             slots: Vec::new(),
             vehicle: None,
@@ -275,6 +279,27 @@ impl Event {
             pulse: None,
             picture: None,
         }
+    }
+
+    /// The same without a number by which anybody could be known: that somebody came, and what was decided, stays.
+    pub fn anonymous(self, hashed: Option<String>) -> Event {
+        let looks = self.looks.into_iter().map(|look| Look { text: String::new(), ..look }).collect();
+        Event {
+            plate: None,
+            text: String::new(),
+            hashed,
+            slots: Vec::new(),
+            vehicle: None,
+            candidates: Vec::new(),
+            looks,
+            picture: None,
+            ..self
+        }
+    }
+
+    /// Has it no number any more?
+    pub fn is_anonymous(&self) -> bool {
+        self.plate.is_none() && self.text.is_empty() && self.slots.is_empty() && self.picture.is_none()
     }
 }
 

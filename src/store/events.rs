@@ -7,19 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
+use super::hashed::Hasher;
 use super::index::{Index, Query, Tally, whole};
+use super::retention::sorted;
 use super::{Store, StoreError, Tree, encode};
-use crate::gate::event::{Arrival, Event, Rule};
+use crate::gate::event::{Arrival, Event};
 use crate::picture::Picture;
 
 /// The journal.
 pub struct Events {
-    store: Arc<Store>,
-    tree: Tree,
-    index: Index,
+    pub(super) store: Arc<Store>,
+    pub(super) tree: Tree,
+    pub(super) index: Index,
+    pub(super) hasher: Hasher,
+    /// What the pictures take on the disk.
+    pub(super) pictures_bytes: AtomicU64,
     next: AtomicU64,
 }
 
@@ -35,7 +38,9 @@ impl Events {
         let tree = store.tree("events")?;
         let next = AtomicU64::new(tree.last_number()? + 1);
         let index = Index::open(&store)?;
-        let events = Events { store, tree, index, next };
+        let hasher = Hasher::open(store.folder())?;
+        let events = Events { store, tree, index, hasher, pictures_bytes: AtomicU64::new(0), next };
+        events.pictures_bytes.store(bytes_below(&events.pictures()), Ordering::Relaxed);
         events.index_the_rest()?;
         Ok(events)
     }
@@ -147,50 +152,7 @@ impl Events {
         (ours && !name.contains("..") && !name.starts_with('/')).then(|| self.pictures().join(name))
     }
 
-    /// Deletes what has been kept long enough: strangers' arrivals after `strangers_days`, all others after
-    /// `events_days`. Gives how many went.
-    pub fn prune(&self, now: Timestamp, strangers_days: u32, events_days: u32) -> Result<usize, StoreError> {
-        let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
-        let (strangers, all) = (before(strangers_days), before(events_days));
-        let newest = strangers.max(all).to_zoned(TimeZone::system()).date();
-        let mut gone = 0;
-        for day in self.index.days()?.into_iter().filter(|day| *day <= newest) {
-            let ended = |by: Timestamp| day < by.to_zoned(TimeZone::system()).date();
-            if self.index.tally(day)?.is_some_and(|t| t.strangers_gone) && day > all.to_zoned(TimeZone::system()).date()
-            {
-                continue;
-            }
-            for number in self.index.of_day(day, u64::MAX) {
-                gone += usize::from(self.forget_if_due(number?, strangers, all)?);
-            }
-            if ended(strangers) {
-                self.index.mark_strangers_gone(day)?;
-            }
-        }
-        if gone > 0 {
-            self.store.commit()?;
-        }
-        Ok(gone)
-    }
-
-    /// Deletes an event and its picture if it has been kept long enough.
-    fn forget_if_due(&self, id: u64, strangers: Timestamp, all: Timestamp) -> Result<bool, StoreError> {
-        let key = id.to_be_bytes();
-        let Some(event) = self.tree.inner.get(key)?.and_then(|b| whole(&b)) else { return Ok(false) };
-        let unknown = event.vehicle.is_none() || matches!(event.rule, Rule::NearMiss | Rule::Stranger);
-        if event.at >= if unknown { strangers } else { all } {
-            return Ok(false);
-        }
-        if let Some(path) = self.picture_path(&event) {
-            // Already gone is as good.
-            let _ = std::fs::remove_file(path);
-        }
-        self.tree.inner.remove(key)?;
-        self.index.remove(&event)?;
-        Ok(true)
-    }
-
-    fn pictures(&self) -> PathBuf {
+    pub(super) fn pictures(&self) -> PathBuf {
         self.store.folder().join("pictures")
     }
 
@@ -202,8 +164,15 @@ impl Events {
         let day = event.at.to_zoned(jiff::tz::TimeZone::system()).date();
         let name = format!("{day}/{:08}.jpg", event.id);
         write_whole(&self.pictures().join(&name), &jpeg)?;
+        self.pictures_bytes.fetch_add(jpeg.len() as u64, Ordering::Relaxed);
         Ok(name)
     }
+}
+
+/// What the pictures of all days take.
+fn bytes_below(folder: &Path) -> u64 {
+    let pictures = sorted(folder).into_iter().flat_map(|day| sorted(&day));
+    pictures.filter_map(|path| std::fs::metadata(path).ok()).map(|m| m.len()).sum()
 }
 
 /// Writes a file so that it is there whole or not at all, and on the disk when this returns.
@@ -226,8 +195,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use jiff::tz::TimeZone;
+    use jiff::{SignedDuration, Timestamp};
+
     use super::*;
-    use crate::gate::event::Outcome;
+    use crate::gate::event::{Outcome, Rule};
 
     pub(crate) fn arrival(at: Timestamp, rule: Rule) -> Arrival {
         let (plate, text) = ("苏F12345".parse().ok(), "苏F12345".into());
@@ -252,19 +224,6 @@ pub(crate) mod tests {
         assert_eq!(ids(events.newest(4, None).unwrap()), [6, 5, 4, 3]);
         assert_eq!(ids(events.newest(9, Some(3)).unwrap()), [2, 1]);
         assert!(events.get(99).unwrap().is_none());
-    }
-
-    #[test]
-    fn strangers_are_forgotten_sooner_with_their_pictures() {
-        let folder = tempfile::tempdir().unwrap();
-        let events = Events::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
-        let now = Timestamp::now();
-        let old = now - SignedDuration::from_hours(24 * 40);
-        let stranger = events.append(arrival(old, Rule::Stranger)).unwrap();
-        events.append(arrival(now, Rule::Stranger)).unwrap();
-        assert_eq!(events.prune(now, 30, 365).unwrap(), 1);
-        assert!(!events.picture_path(&stranger).unwrap().exists());
-        assert_eq!(events.count(), 1);
     }
 
     #[test]

@@ -107,6 +107,14 @@ impl Index {
         Ok(self.tree.inner.apply_batch(batch)?)
     }
 
+    /// Another version of an event that was counted already.
+    pub(super) fn replace(&self, old: &Event, new: &Event) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        keys(old).into_iter().for_each(|key| batch.remove(key));
+        keys(new).into_iter().for_each(|key| batch.insert(key, &[]));
+        Ok(self.tree.inner.apply_batch(batch)?)
+    }
+
     pub(super) fn remove(&self, event: &Event) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         keys(event).into_iter().for_each(|key| batch.remove(key));
@@ -155,6 +163,20 @@ impl Index {
         self.tree.inner.range(lower..upper).rev().map(|item| Ok(number_of(&item?.0)))
     }
 
+    /// Numbers of the events of exactly this plate, at most `most` of the newest.
+    pub(super) fn of_exact_plate(&self, text: &str, most: usize) -> Result<Vec<u64>, StoreError> {
+        self.of_exact(b'p', text, most)
+    }
+
+    /// Numbers of the events whose forgotten plate has this mark, at most `most` of the newest.
+    pub(super) fn of_mark(&self, mark: &str, most: usize) -> Result<Vec<u64>, StoreError> {
+        self.of_exact(b's', mark, most)
+    }
+
+    fn of_exact(&self, kind: u8, text: &str, most: usize) -> Result<Vec<u64>, StoreError> {
+        self.below([&[kind], text.as_bytes(), &[0]].concat(), u64::MAX).take(most).collect()
+    }
+
     /// Numbers of the events whose plate begins or ends like this, with or without its province; the newest first, at most
     /// `most`.
     pub(super) fn of_plate(&self, text: &str, most: usize) -> Result<Vec<u64>, StoreError> {
@@ -181,6 +203,9 @@ fn keys(event: &Event) -> Vec<Vec<u8>> {
     let without_province: String = text.chars().skip(1).collect();
     let mut keys =
         vec![key(b'd', &day_number(day_of(event)).to_be_bytes()), key(b'o', &[outcome_number(event.outcome)])];
+    if let Some(mark) = &event.hashed {
+        keys.push(key(b's', &[mark.as_bytes(), &[0]].concat()));
+    }
     if !text.is_empty() {
         for (kind, text) in [(b'p', &text), (b'q', &without_province), (b'r', &reversed)] {
             keys.push(key(kind, &[text.as_bytes(), &[0]].concat()));

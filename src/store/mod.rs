@@ -17,10 +17,13 @@ pub(crate) mod cut;
 pub mod events;
 #[cfg(test)]
 mod full;
+pub mod hashed;
 pub mod index;
 mod journal;
 mod mend;
 pub mod notes;
+pub mod retention;
+pub mod rounds;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -147,6 +150,7 @@ impl StoreError {
             std::io::ErrorKind::PermissionDenied => ": let the user that runs plategate write there",
             std::io::ErrorKind::StorageFull => ": the disk is full: make room and try again",
             std::io::ErrorKind::ReadOnlyFilesystem => ": the disk can only be read",
+            std::io::ErrorKind::FileTooLarge => ": its file system takes no larger files: format it as exFAT or ext4",
             _ => "",
         };
         StoreError::Disk { path: path.to_path_buf(), error, advice }
@@ -267,6 +271,23 @@ impl Store {
 
     pub(crate) fn tree(&self, name: &'static str) -> Result<Tree, StoreError> {
         Ok(Tree { name, inner: self.db.open_tree(name)? })
+    }
+
+    /// Everything that the journal has too, tree by tree, as it is at one moment: nothing is written meanwhile.
+    fn at_one_moment(&self) -> Result<Vec<(String, Vec<(sled::IVec, sled::IVec)>)>, StoreError> {
+        let _still = self.journal.lock();
+        let names = self.tree_names().into_iter().filter(|name| !DERIVED.contains(&name.as_str()));
+        names
+            .map(|name| {
+                let records = self.db.open_tree(&name)?.iter().collect::<sled::Result<Vec<_>>>()?;
+                Ok((name, records))
+            })
+            .collect()
+    }
+
+    /// Bytes that sled's files take.
+    pub fn size(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
     }
 
     /// The names of all trees with records, without the store's own.

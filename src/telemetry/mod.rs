@@ -2,15 +2,20 @@
 //!
 //! In: what the lane and the recorder report. Out: the page `/metrics`. No plate ever becomes a label.
 
+pub mod log;
+mod vitals;
+
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::gate::event::{Outcome, Rule};
+pub use vitals::Vitals;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Decision {
@@ -30,6 +35,8 @@ pub struct Telemetry {
     pulse: Histogram,
     camera_live: Gauge,
     age: Gauge<f64, AtomicU64>,
+    recording: Histogram,
+    started: Timestamp,
     newest: Mutex<Option<Instant>>,
     beat: Mutex<Instant>,
 }
@@ -53,6 +60,8 @@ impl Default for Telemetry {
             pulse: Histogram::new(BOUNDS),
             camera_live: Gauge::default(),
             age: Gauge::default(),
+            recording: Histogram::new(BOUNDS),
+            started: Timestamp::now(),
             newest: Mutex::new(None),
             beat: Mutex::new(Instant::now()),
             registry: Registry::default(),
@@ -65,6 +74,8 @@ impl Default for Telemetry {
         let seconds = Unit::Seconds;
         registry.register_with_unit("frame", "Frame in memory to decision", seconds.clone(), telemetry.reading.clone());
         registry.register_with_unit("pulse", "Capture to the relay's edge", seconds.clone(), telemetry.pulse.clone());
+        let recording = telemetry.recording.clone();
+        registry.register_with_unit("record", "Arrival handed over to record on the disk", seconds.clone(), recording);
         registry.register("camera_live", "1 while frames come", telemetry.camera_live.clone());
         registry.register_with_unit("frame_age", "Age of the newest frame read", seconds, telemetry.age.clone());
         telemetry.registry = registry;
@@ -130,6 +141,20 @@ impl Telemetry {
         self.newest.lock().map(|at| at.elapsed())
     }
 
+    /// An arrival was put on record in `took`.
+    pub fn recorded(&self, took: Duration) {
+        self.recording.observe(took.as_secs_f64());
+    }
+
+    /// The page `/metrics` with one look at the box.
+    pub fn page(&self, vitals: &Vitals) -> String {
+        let counted = self.text(vitals.camera_live);
+        let mut out = counted.strip_suffix("# EOF\n").unwrap_or(&counted).to_owned();
+        // Writing into a String cannot fail.
+        let _ = encode(&mut out, &vitals::registry(vitals, self.started));
+        out
+    }
+
     /// The page `/metrics`, in the OpenMetrics text format; `live` tells whether frames come.
     pub fn text(&self, live: bool) -> String {
         self.camera_live.set(i64::from(live));
@@ -154,5 +179,10 @@ mod tests {
         assert!(text.contains("plategate_frames_total 1"), "{text}");
         assert!(text.contains(r#"plategate_decisions_total{outcome="opened",rule="paid"} 1"#), "{text}");
         assert!(text.contains("plategate_frame_seconds_bucket"), "{text}");
+        let vitals = Vitals { camera_live: true, presses: 3, store_bytes: 5 << 20, ..Vitals::default() };
+        let text = telemetry.page(&vitals);
+        assert!(text.contains("plategate_presses_total 3\n") && text.contains("plategate_camera_live 1\n"), "{text}");
+        assert!(text.contains("plategate_store_size_bytes 5242880.0\n"), "{text}");
+        assert_eq!((text.matches("# EOF").count(), text.ends_with("# EOF\n")), (1, true), "{text}");
     }
 }

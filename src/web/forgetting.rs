@@ -7,25 +7,32 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::Site;
+use crate::clock::SystemClock;
 use crate::store::StoreError;
+use crate::store::retention::{Caution, Thinned};
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// When.
     pub at: Timestamp,
-    /// Arrivals and kept pictures that were deleted.
+    /// Arrivals, notes and kept pictures that were deleted or lost their number.
     pub gone: usize,
+    /// Pictures that went before their time, to make room.
+    pub thinned: Thinned,
 }
 
-/// The last run.
+/// The last run, and whether the clock can be trusted with the next.
 #[derive(Debug, Default)]
-pub struct Forgetting(Mutex<Option<Run>>);
+pub struct Forgetting {
+    last: Mutex<Option<Run>>,
+    caution: Mutex<Caution>,
+}
 
 impl Forgetting {
     /// The last run since the start.
     pub fn last(&self) -> Option<Run> {
-        *self.0.lock()
+        *self.last.lock()
     }
 }
 
@@ -47,9 +54,21 @@ pub async fn keep_forgetting(site: Arc<Site>) {
 
 fn forget(site: &Site) -> Result<usize, StoreError> {
     let (now, data) = (Timestamp::now(), &site.gate.config.data);
+    let newest = site.gate.events.newest(1, None)?.first().map(|event| event.at);
+    if !site.forgetting.caution.lock().may_delete(&SystemClock, newest) {
+        return Ok(0);
+    }
     let events = site.gate.events.prune(now, data.keep_strangers_days, data.keep_events_days)?;
-    let gone = events + site.corrections.prune(now, data.keep_events_days)?;
+    let notes = site.gate.notes.prune(now, data.keep_events_days)?;
+    let gone = events + notes + site.corrections.prune(now, data.keep_events_days)?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
-    *site.forgetting.0.lock() = Some(Run { at: now, gone });
+    let thinned = site.gate.events.thin_out(data.into())?;
+    if thinned.pictures > 0 {
+        tracing::warn!(pictures = thinned.pictures, mb = thinned.bytes >> 20, "the oldest pictures made room");
+    }
+    if thinned.still_short {
+        tracing::error!("the disk is full of other things than pictures: make room");
+    }
+    *site.forgetting.last.lock() = Some(Run { at: now, gone, thinned });
     Ok(gone)
 }

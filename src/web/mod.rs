@@ -49,6 +49,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 
+pub use arrivals::Corrections;
 pub use serve::{bind, serve};
 pub use sign_in::{Auth, say_next};
 pub use site::{Parts, Site};
@@ -147,7 +148,7 @@ fn watched() -> Router<Arc<Site>> {
     }
     async fn metrics(State(site): State<Arc<Site>>) -> impl IntoResponse {
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        ([(header::CONTENT_TYPE, kind)], site.gate.telemetry.text(site.is_live()))
+        ([(header::CONTENT_TYPE, kind)], site.gate.telemetry.page(&site.vitals()))
     }
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
 }

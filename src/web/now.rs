@@ -165,7 +165,12 @@ impl Row {
         if let Some(PulseReport::Pressed { after_ms }) = &event.pulse {
             why += &v.f("，{} 毫秒抬杆", &[&(after_ms.round() as u64)]);
         }
-        let text = if event.text.is_empty() { v.t("看不清") } else { event.text.clone() };
+        let forgotten = event.is_anonymous() && !matches!(event.rule, Rule::Unreadable | Rule::ByHand);
+        let text = match (event.text.is_empty(), forgotten) {
+            (true, true) => v.t("已遗忘"),
+            (true, false) => v.t("看不清"),
+            (false, _) => event.text.clone(),
+        };
         let plate = event.plate.map_or(text, |p| p.to_string());
         Row { id: event.id, time: v.time(&event.at), plate, outcome: v.t(outcome), class, why }
     }

@@ -20,8 +20,9 @@ use crate::gate::viewfinder::Viewfinder;
 use crate::register::Register;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
+use crate::store::rounds::Rounds;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, Vitals};
 
 /// The running gate, as far as the pages need it.
 pub struct Parts {
@@ -43,6 +44,8 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// The data folder.
     pub store: Arc<Store>,
+    /// The backups that the box makes by itself.
+    pub rounds: Arc<Rounds>,
     /// What is switched on the page.
     pub switches: Arc<Switches>,
     /// As the gate was started.
@@ -96,6 +99,32 @@ impl Site {
     /// Do frames come?
     pub fn is_live(&self) -> bool {
         matches!(self.gate.watcher.state(), CameraState::Live { .. })
+    }
+
+    /// One look at the box, for `/metrics`.
+    pub fn vitals(&self) -> Vitals {
+        let (gate, state, barrier) = (&self.gate, self.gate.rounds.state(), self.gate.barrier.state());
+        let run = self.forgetting.last();
+        let free = rustix::fs::statvfs(gate.store.folder()).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize));
+        Vitals {
+            camera_live: self.is_live(),
+            camera_fps: gate.watcher.fps().unwrap_or_default(),
+            camera_losses: gate.watcher.losses(),
+            presses: barrier.presses,
+            failed_presses: barrier.failures,
+            stuck: barrier.stuck,
+            cars: gate.register.snapshot().vehicles().len() as u64,
+            arrivals: gate.events.newest_number(),
+            put_right: gate.store.told().len() as u64,
+            store_bytes: gate.store.size(),
+            pictures_bytes: gate.events.pictures_bytes(),
+            disk_free_bytes: free,
+            last_backup: state.last_good.map(|good| good.at),
+            backup_trouble: state.trouble.is_some(),
+            last_retention: run.map(|run| run.at),
+            thinned: run.map_or(0, |run| run.thinned.pictures as u64),
+            lane_alive: gate.telemetry.lane_is_alive(),
+        }
     }
 
     /// Do frames come, and does the lane read them?

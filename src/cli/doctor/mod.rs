@@ -3,6 +3,7 @@
 //! One line for each thing that was looked at, and what to do where something is wrong. Nothing moves: lines are looked at,
 //! inputs are read, the watchdog is not opened. Only `--pulse` presses "open", and asks first.
 
+mod backups;
 mod hands_on;
 mod machine;
 mod running;
@@ -138,9 +139,10 @@ fn everything(config: &Config) -> Vec<Check> {
     checks
 }
 
-/// What can also be looked at from inside a running gate: disk, clock, temperature, watchdog, sign.
+/// What can also be looked at from inside a running gate: disk, clock, temperature, backups, watchdog, sign.
 pub fn around(config: &Config) -> Vec<Check> {
     let mut checks = vec![machine::disk(&config.data.folder), machine::clock(), machine::temperature()];
+    checks.push(backups::look(config, jiff::Timestamp::now()));
     checks.extend(wires::watchdog(config));
     checks.extend(wires::sign(config));
     checks

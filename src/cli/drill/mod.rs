@@ -6,6 +6,7 @@
 //! and nothing that was refused.
 
 mod proof;
+mod soak;
 mod work;
 
 use std::io::{BufRead, BufReader, Write};
@@ -32,6 +33,8 @@ pub struct Args {
 enum What {
     /// Cut the power of a working gate again and again (kill -9), in a folder of its own.
     Power(Power),
+    /// Live through weeks in minutes, in a folder of its own: nothing may be missing, nothing may grow without end.
+    Soak(soak::Args),
     /// The work that is cut off.
     #[command(hide = true)]
     Work(work::Args),
@@ -60,6 +63,7 @@ struct Power {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Power(power) => run_power(&power),
+        What::Soak(args) => soak::run(&args),
         What::Work(args) => work::run(&args),
         What::Prove(args) => proof::run(&args),
     }

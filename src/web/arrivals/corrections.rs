@@ -73,9 +73,19 @@ impl Corrections {
 
     /// Deletes those whose arrival is older than so many days.
     pub fn prune(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
-        let _writing = self.writing.lock();
         let oldest = now - SignedDuration::from_hours(24 * i64::from(days));
-        let old: Vec<Correction> = self.tree.all::<Correction>()?.into_iter().filter(|c| c.at < oldest).collect();
+        self.delete(|c| c.at < oldest)
+    }
+
+    /// Deletes those of a plate; gives how many there were.
+    pub fn forget(&self, plate: Plate) -> Result<usize, StoreError> {
+        let text = plate.to_string();
+        self.delete(|c| c.plate == plate || c.read == text)
+    }
+
+    fn delete(&self, due: impl Fn(&Correction) -> bool) -> Result<usize, StoreError> {
+        let _writing = self.writing.lock();
+        let old: Vec<Correction> = self.tree.all::<Correction>()?.into_iter().filter(due).collect();
         let mut batch = Batch::default();
         for correction in &old {
             // Already gone is as good.

@@ -61,12 +61,18 @@ impl<'a> ArrivalPage<'a> {
     fn new(site: &Site, v: &'a Visit, event: &'a Event) -> Result<ArrivalPage<'a>, Refusal> {
         let percent = |p: f64| format!("{:.2}%", p * 100.0);
         let correction = site.corrections.get(event.id)?;
+        let mut facts = facts(event, v);
+        if let Some(plate) = &event.plate
+            && let Some(seen) = site.gate.events.seen_before(plate, event.id)?
+        {
+            facts.push((v.t("以前来过"), v.f2("{} 次，最近 {}", seen.times, v.short_time(&seen.last))));
+        }
         let known = event.plate.filter(|p| site.gate.register.snapshot().get(p).is_some());
         Ok(ArrivalPage {
             v,
             row: Row::new(event, v),
             slots: event.slots.iter().filter(|s| s.char != '_' || s.p < 0.99).map(Slot::of).collect(),
-            facts: facts(event, v),
+            facts,
             candidates: event
                 .candidates
                 .iter()

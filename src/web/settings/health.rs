@@ -23,12 +23,14 @@ pub struct Finding {
 /// Looks at everything that can be looked at while the gate runs.
 pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     let mut findings = vec![camera(site, v), lane(site, v), arm(site, v)];
+    findings.extend(store(site, v));
     findings.extend(alert(site, v));
     for check in doctor::around(&site.gate.config) {
         let name = match check.name.as_str() {
             "disk" => "磁盘",
             "clock" => "时钟",
             "heat" => "温度",
+            "backup" => "备份",
             "watchdog" => "看门狗",
             "sign" => "显示屏",
             other => other,
@@ -48,10 +50,24 @@ fn finding(v: &Visit, name: &str, status: Status, detail: String) -> Finding {
     Finding { name: v.t(name), detail, word: v.t(word), class }
 }
 
+/// Smaller pictures and slower cameras are told of: GA/T 1742-2020 asks for this size.
+const SMALLEST: [usize; 2] = [1280, 720];
+const SLOWEST_FPS: f64 = 5.0;
+
 fn camera(site: &Site, v: &Visit) -> Finding {
     let source = site.gate.watcher.describe();
     let (status, detail) = match site.gate.watcher.state() {
-        CameraState::Live { width, height } => (Status::Ok, format!("{source}, {width}×{height}")),
+        CameraState::Live { width, height } => {
+            let fps = site.gate.watcher.fps().unwrap_or_default();
+            let told = v.f("{}，{}×{}，每秒 {} 帧", &[&source, &width, &height, &format!("{fps:.0}")]);
+            if width < SMALLEST[0] || height < SMALLEST[1] {
+                (Status::Warning, v.f1("{}：画面太小，请在摄像头自己的网页里设为 1920×1080", told))
+            } else if fps < SLOWEST_FPS {
+                (Status::Warning, v.f1("{}：帧数太低，请查看摄像头的设置和网络", told))
+            } else {
+                (Status::Ok, told)
+            }
+        }
         CameraState::Opening => (Status::Warning, source.to_string()),
         CameraState::Ended => (Status::Warning, v.f1("{}：画面已结束", source)),
         CameraState::Lost { reason, attempts, .. } => (
@@ -78,6 +94,23 @@ fn lane(site: &Site, v: &Visit) -> Finding {
         }
     };
     finding(v, "识别", status, detail)
+}
+
+/// What had to be put right when the store was opened, and whether the disk's share is enough.
+fn store(site: &Site, v: &Visit) -> Option<Finding> {
+    let told = site.gate.store.told();
+    if !told.is_empty() {
+        let detail = v.f1("启动时修复过数据，请下载备份并检查存储卡：{}", told.join("; "));
+        return Some(finding(v, "数据", Status::Warning, detail));
+    }
+    let thinned = site.forgetting.last()?.thinned;
+    if thinned.still_short {
+        return Some(finding(v, "数据", Status::Fault, v.t("磁盘被照片以外的东西占满，照片已全部清理，请腾出空间")));
+    }
+    (thinned.pictures > 0).then(|| {
+        let detail = v.f1("空间不够，提前清理了最早的 {} 张照片；记录都在", thinned.pictures);
+        finding(v, "数据", Status::Warning, detail)
+    })
 }
 
 /// The newest thing of the last day at the barrier that somebody should look at.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod forget;
 mod health;
 mod lane;
 pub mod switches;
@@ -34,6 +35,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(tokens::routes())
         .merge(lane::routes())
         .merge(audit::routes())
+        .merge(forget::routes())
 }
 
 /// The routes that may take minutes.

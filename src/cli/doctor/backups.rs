@@ -1,0 +1,89 @@
+//! The backups that the box makes by itself: how old is the last good one?
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Check;
+use crate::config::Config;
+use crate::store::rounds::State;
+
+/// The last good one is too old after so many times the hours from one to the next.
+const TOO_OLD: i64 = 3;
+
+pub(super) fn look(config: &Config, now: Timestamp) -> Check {
+    let settings = &config.backup;
+    let state = State::read(&config.data.folder);
+    let last = match &state.last_good {
+        Some(good) => {
+            let sealed = if good.encrypted { "encrypted" } else { "NOT encrypted" };
+            let megabytes = good.bytes as f64 / f64::from(1 << 20);
+            format!(
+                "the last good one is of {}: {} ({megabytes:.1} MB, {sealed})",
+                minute(good.at),
+                good.file.display()
+            )
+        }
+        None => "there is none yet".to_owned(),
+    };
+    let Some(folder) = &settings.folder else {
+        let advice = "set backup.folder to a USB stick's, or fetch one from the page every week";
+        return Check::warning("backup", "the box makes none by itself", advice);
+    };
+    if let Some(trouble) = &state.trouble {
+        let since = minute(trouble.since);
+        return Check::fault("backup", format!("none since {since}; {last}"), trouble.problem.clone());
+    }
+    let most = SignedDuration::from_hours(i64::from(settings.every_hours) * TOO_OLD);
+    match &state.last_good {
+        Some(good) if now.duration_since(good.at) > most => {
+            Check::fault("backup", last, "does the gate run? `systemctl status plategate`")
+        }
+        Some(good) if !good.encrypted => {
+            Check::warning("backup", last, "make a key (`plategate backup key`) and set backup.recipients")
+        }
+        Some(_) => Check::ok("backup", last),
+        None => Check::ok("backup", format!("{last}; the running gate makes one into {}", folder.display())),
+    }
+}
+
+fn minute(at: Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+    use crate::config;
+    use crate::store::rounds::{Good, Trouble};
+
+    #[test]
+    fn an_old_a_missing_and_an_open_backup_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: Timestamp = "2026-11-26T03:00:00Z".parse().unwrap();
+        let mut config = Config::default();
+        config.data.folder = folder.path().to_path_buf();
+        let told = |config: &Config| look(config, now);
+        assert_eq!(told(&config).status, Status::Warning);
+        config.backup = config::Backup { folder: Some("/media/stick".into()), ..Default::default() };
+        assert_eq!(told(&config).status, Status::Ok);
+        let good = |hours: i64, encrypted| Good {
+            at: now - SignedDuration::from_hours(hours),
+            file: "/media/stick/x.tar.zst.age".into(),
+            bytes: 5 << 20,
+            records: 300,
+            pictures: 20,
+            encrypted,
+        };
+        let trouble = Trouble { since: now, tried: now, problem: "/media/stick: is not there".into() };
+        for (state, status, part) in [
+            (State { last_good: Some(good(20, true)), trouble: None }, Status::Ok, "5.0 MB, encrypted"),
+            (State { last_good: Some(good(20, false)), trouble: None }, Status::Warning, "NOT encrypted"),
+            (State { last_good: Some(good(80, true)), trouble: None }, Status::Fault, "x.tar.zst.age"),
+            (State { last_good: Some(good(20, true)), trouble: Some(trouble) }, Status::Fault, "none since"),
+        ] {
+            std::fs::write(folder.path().join("backup.json"), serde_json::to_vec(&state).unwrap()).unwrap();
+            let check = told(&config);
+            assert!(check.status == status && check.detail.contains(part), "{check:?}");
+        }
+    }
+}
