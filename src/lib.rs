@@ -27,6 +27,8 @@ pub mod config;
 pub mod display;
 pub mod fleet;
 pub mod forget;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod ledger;
 pub mod picture;

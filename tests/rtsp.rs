@@ -288,6 +288,14 @@ fn a_refused_sign_in_is_named_without_the_password_and_works_again_once_it_is_ta
     assert!(reason(&told).contains("password") && !reason(&told).contains("guessed"), "{told:?}");
     let told = wait_for(&none, "refused", |s| lost(s) && reason(s).contains("wants a user name"));
     assert!(!reason(&told).contains("s3cret"), "{told:?}");
+    // The password in a file of its own.
+    let file = folder.path().join("password");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let source = format!("rtsp://gate@127.0.0.1:{port}/lane").parse().unwrap();
+    let settings = config::Camera { source, password_file: Some(file), ..Default::default() };
+    let by_file = Camera::start(&settings, Script::empty());
+    wait_for(&by_file, "live with the password of a file", live);
+    drop(by_file);
     let mut frame = None;
     wait_for(&right, "live", live);
     server.command("refuse");

@@ -26,6 +26,7 @@ struct Pace {
 
 impl Capture {
     pub(super) fn open(settings: &config::Camera) -> Result<Capture, CameraError> {
+        let settings = &signed_in(settings)?;
         let source = &settings.source;
         check_reachable(source, Duration::from_millis(settings.open_timeout_ms))?;
         let timeout = Duration::from_millis(settings.open_timeout_ms);
@@ -43,6 +44,17 @@ impl Capture {
             Pace { due: Instant::now(), every: Duration::from_secs_f64(1.0 / fps) }
         });
         Ok(Capture { capture, mat: Mat::default(), pace })
+    }
+}
+
+/// With the password from its file, read anew each time: it may have been put right meanwhile.
+fn signed_in(settings: &config::Camera) -> Result<config::Camera, CameraError> {
+    match (&settings.source, &settings.password_file) {
+        (Source::Rtsp(url), Some(file)) => {
+            let source = Source::Rtsp(rtsp::with_password(url, file).map_err(CameraError)?);
+            Ok(config::Camera { source, ..settings.clone() })
+        }
+        _ => Ok(settings.clone()),
     }
 }
 

@@ -190,6 +190,11 @@ fn opener(settings: &config::Camera, lane: rendered::Script) -> Opener {
     })
 }
 
+/// What a network camera may answer, and be called; for [`crate::fuzzing`].
+pub(crate) fn fuzz_answer(bytes: &[u8]) {
+    rtsp::fuzz(bytes);
+}
+
 /// Tells OpenCV how to behave. Must be called before any thread is started.
 pub fn prepare_environment() {
     let set = |key: &str, value: &str| {

@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What stands in the reason when the camera refuses name and password; see [`super::CameraError::is_refusal`].
@@ -35,6 +36,31 @@ fn without_sign_in(url: &str) -> String {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     format!("{scheme}://{}{path}", authority.rsplit('@').next().unwrap_or(authority))
+}
+
+/// The address with the password that lies in a file.
+pub(super) fn with_password(url: &str, file: &Path) -> Result<String, String> {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
+    let path = credential.filter(|path| path.exists()).unwrap_or_else(|| file.to_path_buf());
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("camera.password_file {}: {e}", path.display()))?;
+    put_in(url, text.trim_end_matches(['\r', '\n'])).ok_or_else(|| {
+        "camera.source: with a password_file the user name is expected, rtsp://user@host/path".to_owned()
+    })
+}
+
+fn put_in(url: &str, password: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, place) = authority.rsplit_once('@')?;
+    if user.is_empty() || user.contains(':') {
+        return None;
+    }
+    // Whatever is not plain would end the password early.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let encoded: String =
+        password.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    Some(format!("{scheme}://{user}:{encoded}@{place}{path}"))
 }
 
 fn has_sign_in(url: &str) -> bool {
@@ -108,6 +134,12 @@ fn status(answer: &[u8]) -> Option<u16> {
     line.strip_prefix("RTSP/1.")?.split(' ').nth(1)?.trim().parse().ok()
 }
 
+/// Any answer and any address; for [`crate::fuzzing`].
+pub(super) fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = (status(bytes), host(&text), has_sign_in(&text), without_sign_in(&text));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +159,8 @@ mod tests {
         }
         assert_eq!(without_sign_in("rtsp://u:p%40x@cam:8554/a@b?c"), "rtsp://cam:8554/a@b?c");
         assert_eq!(without_sign_in("rtsp://cam/a"), "rtsp://cam/a");
+        assert_eq!(put_in("rtsp://u@cam:8554/a@b", "p@ß:/").unwrap(), "rtsp://u:p%40%C3%9F%3A%2F@cam:8554/a@b");
+        assert_eq!((put_in("rtsp://cam/a", "p"), put_in("rtsp://u:p@cam/a", "p")), (None, None));
         assert!(has_sign_in("rtsp://u:p@cam/a") && !has_sign_in("rtsp://cam/a@b"));
     }
 

@@ -1,7 +1,7 @@
 //! The thread of `plategate run` that writes down what happened, tells the sign, and shows that the store is alive.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
@@ -11,6 +11,7 @@ use crate::gate::event::{Arrival, Event, Outcome, Rule};
 use crate::register::Register;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
+use crate::telemetry::Telemetry;
 use crate::watchdog::Heart;
 use crate::web::words;
 
@@ -35,6 +36,8 @@ pub struct Recorder {
     pub display: Option<Display>,
     /// Beats while the store answers.
     pub heart: Heart,
+    /// Told how long records take.
+    pub telemetry: Arc<Telemetry>,
     /// Print arrivals to standard output instead of logging them.
     pub print: bool,
     /// Keep what was recorded, for the end.
@@ -69,9 +72,14 @@ impl Recorder {
         if let (Some(display), Some(greeting)) = (&self.display, greeting(&arrival.event)) {
             display.greet(greeting);
         }
+        let begun = Instant::now();
         let event = match self.events.append(arrival) {
-            Ok(event) => event,
+            Ok(event) => {
+                self.telemetry.recorded(begun.elapsed());
+                event
+            }
             Err(error) => {
+                self.telemetry.event_lost();
                 tracing::error!(%error, "an arrival could not be put on record");
                 return None;
             }

@@ -106,7 +106,7 @@ struct Gate {
 
 impl Gate {
     fn start(args: &Args, config: &Config) -> anyhow::Result<Gate> {
-        let store = Arc::new(Store::open(&config.data.folder)?);
+        let store = Arc::new(Store::open_for_gate(&config.data.folder)?);
         let register = Arc::new(Register::open(store.clone())?);
         let events = Arc::new(Events::open(store.clone())?);
         let notes = Arc::new(Notes::open(store.clone())?);
@@ -162,6 +162,7 @@ impl Gate {
             inputs: barrier.inputs(),
             display: display::sign(&config.display).map(|sign| Display::start(sign, &config.display)),
             heart: heart.clone(),
+            telemetry: telemetry.clone(),
             print: args.demo,
             keep: args.once,
         };

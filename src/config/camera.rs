@@ -1,5 +1,7 @@
 //! `[camera]`: Where frames come from.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::{Problem, within};
@@ -11,6 +13,9 @@ use crate::camera::Source;
 pub struct Camera {
     /// Where frames come from; see [`Source`] for the ways to write it.
     pub source: Source,
+    /// The file with an RTSP camera's password, whose source then has the user name only. A name without a folder is looked
+    /// for among systemd's credentials first.
+    pub password_file: Option<PathBuf>,
     /// Width asked of a V4L2 device, pixels.
     pub width: u32,
     /// Height asked of a V4L2 device, pixels.
@@ -29,6 +34,7 @@ impl Default for Camera {
     fn default() -> Camera {
         Camera {
             source: Source::Rendered,
+            password_file: None,
             width: 1920,
             height: 1080,
             fps: 25,

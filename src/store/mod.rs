@@ -20,6 +20,7 @@ mod full;
 pub mod hashed;
 pub mod index;
 mod journal;
+mod memory;
 mod mend;
 pub mod notes;
 pub mod retention;
@@ -49,6 +50,8 @@ pub struct Store {
     log: File,
     journal: Mutex<Journal>,
     told: Vec<String>,
+    /// It lies in memory only, and takes no changes.
+    frozen: bool,
     _lock: File,
 }
 
@@ -191,7 +194,15 @@ impl Store {
         }
         let log_path = inside.join("db");
         let log = File::open(&log_path).map_err(|e| StoreError::disk(&log_path, e))?;
-        Ok(Store { folder: folder.to_path_buf(), db, log, journal: Mutex::new(journal), told, _lock: lock })
+        Ok(Store {
+            folder: folder.to_path_buf(),
+            db,
+            log,
+            journal: Mutex::new(journal),
+            told,
+            frozen: false,
+            _lock: lock,
+        })
     }
 
     /// The data folder.
@@ -209,6 +220,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
+        self.refuse_if_frozen(&batch)?;
         let kept: Vec<_> = batch.writes.iter().filter(|w| !DERIVED.contains(&w.tree.as_str())).cloned().collect();
         let in_journal = !kept.is_empty();
         {
@@ -323,6 +335,14 @@ fn open_both(
         Ok(other) => other,
         Err(_) => Err(damaged("sled gave up while reading it")),
     }
+}
+
+/// Reads the text of a journal, as it is done at the start; for [`crate::fuzzing`].
+pub(crate) fn journal_text(bytes: &[u8]) {
+    let told = journal::Told::read(bytes);
+    assert!(told.length as usize <= bytes.len());
+    let replayed = mend::fuzz_replay(&told);
+    assert!(replayed <= told.lines.iter().map(|line| line.writes.len()).sum());
 }
 
 /// A folder's entries reach the disk only so.

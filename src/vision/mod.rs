@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use reading::{Reading, SlotProbabilities};
+pub(crate) use runtime::try_model;
 
 use crate::config;
 use crate::picture::{Picture, Quad, drop_covered};

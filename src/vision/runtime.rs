@@ -130,6 +130,12 @@ fn find_model(settings: &config::Vision, name: &str) -> Result<PathBuf, VisionEr
     candidates.into_iter().find(|path| path.is_file()).ok_or_else(missing)
 }
 
+/// Is this a model of ours? For [`crate::fuzzing`].
+pub(crate) fn try_model(bytes: &[u8]) -> Result<(), String> {
+    let model = Model { path: "model.onnx".into(), role: "reader", bytes: bytes.to_vec() };
+    model.session(&config::Vision::default(), &[]).map(drop).map_err(|error| error.to_string())
+}
+
 /// One of the models: its bytes, checked by size.
 pub struct Model {
     /// The file.

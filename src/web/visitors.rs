@@ -223,7 +223,8 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
     }
     let now = Timestamp::now();
     let from = moment(&wanted.from)?.unwrap_or(now);
-    let to = moment(&wanted.to)?.unwrap_or(from + SignedDuration::from_hours(24));
+    let a_day = SignedDuration::from_hours(24);
+    let to = moment(&wanted.to)?.or(from.checked_add(a_day).ok()).unwrap_or(from);
     if to <= from || to < now || to.duration_since(from) > SignedDuration::from_hours(24 * LONGEST_DAYS) {
         return Err(Refusal::bad(
             "结束时间要在开始之后，且不超过 92 天",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::gate::{Gate, plategate};
 use super::pins::{Chip, Set, Trace};
-use super::{camera, inputs, watchdog};
+use super::{camera, disks, inputs, watchdog};
 
 /// The relay's line.
 pub const LINE: Offset = 4;
@@ -22,6 +22,10 @@ pub fn run() {
         ("active-low", active_low),
         ("inputs", inputs::check),
         ("camera", camera::check),
+        ("power-cuts", disks::cuts),
+        ("disk-errors", disks::errors),
+        ("disk-full", disks::full),
+        ("disk-sick", disks::sick),
         ("watchdog", watchdog::check),
     ] {
         let begun = Instant::now();

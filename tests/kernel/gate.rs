@@ -24,9 +24,14 @@ pub struct Gate {
 impl Gate {
     /// Starts a gate that knows one car, with these lines of configuration besides its data folder and the page.
     pub fn start(config: &str) -> Gate {
+        Gate::start_in(None, config)
+    }
+
+    /// The same with a data folder elsewhere.
+    pub fn start_in(data: Option<&Path>, config: &str) -> Gate {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gate.toml");
-        let data = folder.path().join("data");
+        let data = data.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
         std::fs::write(&file, format!("data.folder = {data:?}\nweb.listen = \"{LISTEN}\"\n{config}")).unwrap();
         let copied = Command::new("cp").arg("-r").arg(register()).arg(&data).status().unwrap();
         assert!(copied.success());

@@ -1,5 +1,5 @@
-//! plategate on a real kernel: Debian's own, in QEMU, with the kernel's simulated pins (gpio-sim), camera (vivid)
-//! and watchdog (softdog).
+//! plategate on a real kernel: Debian's own, in QEMU, with the kernel's simulated pins (gpio-sim), camera (vivid), watchdog
+//! (softdog) and faulty disks (dm-flakey).
 //!
 //! `make test` makes the machine ready (`scripts/kernel`). One boot serves all tests here: this very program runs again in
 //! the machine, over the host's files, as [`inside_the_machine`]; it makes one check after the other against the real
@@ -8,6 +8,7 @@
 
 mod camera;
 mod checks;
+mod disks;
 mod gate;
 mod inputs;
 mod machine;
@@ -76,6 +77,26 @@ fn a_camera_that_is_unplugged_or_stalls_is_told_and_comes_back() {
 #[test]
 fn the_button_and_the_fire_alarm_open_and_a_glitch_does_not() {
     look_up("inputs");
+}
+
+#[test]
+fn a_power_cut_that_takes_everything_unflushed_loses_nothing_acknowledged() {
+    look_up("power-cuts");
+}
+
+#[test]
+fn a_disk_that_refuses_to_write_is_one_line_and_loses_nothing() {
+    look_up("disk-errors");
+}
+
+#[test]
+fn a_full_disk_is_one_line_and_loses_nothing() {
+    look_up("disk-full");
+}
+
+#[test]
+fn the_gate_opens_while_its_disk_is_sick() {
+    look_up("disk-sick");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! A running gate for the tests that meet it over HTTP.
 
+// Each test uses what it needs of this.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;

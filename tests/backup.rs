@@ -1,0 +1,104 @@
+//! Backups from the outside: made by a running gate, encrypted, checked, brought back on a bare box; and a forgotten plate.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+fn plategate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_plategate")).args(arguments).output().unwrap()
+}
+
+fn good(arguments: &[&str]) -> String {
+    let output = plategate(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn refused(arguments: &[&str], status: i32, part: &str) {
+    let output = plategate(arguments);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+    assert!(error.trim().lines().count() == 1 && error.contains(part), "{arguments:?}: {error}");
+}
+
+fn text(folder: &Path, name: &str) -> String {
+    folder.join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_running_gate_backs_up_to_the_stick_and_a_bare_box_brings_it_back_with_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, key, stick, config, back] =
+        ["data", "key.txt", "stick", "gate.toml", "back"].map(|name| text(folder.path(), name));
+    let public = good(&["backup", "key", &key]);
+    assert!(public.starts_with("age1"), "{public}");
+    refused(&["backup", "key", &key], 1, "never overwritten");
+    let settings = |folder: &str| {
+        format!("backup.folder = {folder:?}\nbackup.recipients = [{public:?}]\nbackup.same_disk = true\n")
+    };
+    std::fs::write(&config, settings(&stick)).unwrap();
+    std::fs::create_dir(&stick).unwrap();
+
+    let gate = support::Gate::start(&["--demo", "--config", &config, "--data", &data]);
+    let begun = Instant::now();
+    let made = loop {
+        let files: Vec<_> = std::fs::read_dir(&stick).unwrap().flatten().map(|e| e.path()).collect();
+        let told = std::fs::read_to_string(folder.path().join("data/backup.json")).unwrap_or_default();
+        if let Some(file) = files.iter().find(|f| f.extension().is_some_and(|e| e == "age"))
+            && told.contains("last_good")
+        {
+            break file.to_str().unwrap().to_owned();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(90), "no backup came: {files:?} {told}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    // The doctor sees it while the gate runs.
+    let doctor = plategate(&["--config", &config, "doctor", "--data", &data, "--json"]);
+    let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(told.contains("the last good one is of") && told.contains("encrypted"), "{told}");
+    drop(gate);
+
+    refused(&["restore", &made, "--to", &back], 1, "--identity FILE");
+    refused(&["backup", "check", &made], 1, "--identity FILE");
+    let whole = good(&["backup", "check", &made, "--identity", &key]);
+    assert!(whole.contains("whole: ") && whole.contains("103 vehicles"), "{whole}");
+    good(&["restore", &made, "--identity", &key, "--to", &back]);
+    let list = |data: &str| good(&["plates", "--data", data, "list"]);
+    assert_eq!(list(&back), list(&data));
+    // Its exit status depends on the machine.
+    let doctor = plategate(&["doctor", "--data", &back, "--json"]);
+    let checks: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let book = checks["checks"].as_array().unwrap().iter().find(|c| c["name"] == "book").unwrap().clone();
+    assert!(book["status"] == "ok" && book["detail"].as_str().unwrap().contains("whole"), "{book}");
+}
+
+#[test]
+fn keys_and_flags_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, key, sealed, plain] =
+        ["data", "key", "s.tar.zst.age", "p.tar.zst"].map(|name| text(folder.path(), name));
+    let public = good(&["backup", "key", &key]);
+    good(&["plates", "--data", &data, "add", "苏F12345", "--household", "1-101"]);
+    assert!(good(&["backup", &sealed, "--recipient", &public, "--data", &data]).ends_with(", encrypted"));
+    assert!(good(&["backup", &plain, "--data", &data]).ends_with("not encrypted"));
+    assert!(good(&["backup", "check", &plain]).contains("1 vehicles"));
+    refused(&["backup", &plain, "--recipient", "age1nonsense", "--data", &data], 2, "plategate backup key");
+    refused(&["restore", &sealed, "--identity", &plain, "--to", &text(folder.path(), "x")], 1, "AGE-SECRET-KEY-1");
+    std::fs::write(folder.path().join("bad.toml"), "[backup]\nrecipients = [\"age1nonsense\"]\n").unwrap();
+    refused(&["--config", &text(folder.path(), "bad.toml"), "doctor"], 2, "backup.recipients");
+}
+
+#[test]
+fn a_registered_plate_is_not_forgotten_and_one_that_was_taken_out_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = text(folder.path(), "data");
+    good(&["plates", "--data", &data, "add", "苏F12345", "--household", "1-101"]);
+    refused(&["forget", "苏F12345", "--data", &data], 1, "take it out of the register first");
+    refused(&["forget", "nonsense", "--data", &data], 2, "nonsense");
+    good(&["plates", "--data", &data, "remove", "苏F12345"]);
+    let told: serde_json::Value =
+        serde_json::from_str(&good(&["forget", "苏F12345", "--data", &data, "--json"])).unwrap();
+    assert!(told["arrivals"] == 0 && told["kept"]["history"].as_u64() >= Some(2), "{told}");
+}
