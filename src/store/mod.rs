@@ -63,6 +63,9 @@ const INDEX: &str = "event_index";
 const OWN: &str = "store";
 const APPLIED: &str = "applied";
 
+/// A key and its record, as sled has them.
+type Pair = (sled::IVec, sled::IVec);
+
 /// Why something could not be kept or found again. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -286,7 +289,7 @@ impl Store {
     }
 
     /// Everything that the journal has too, tree by tree, as it is at one moment: nothing is written meanwhile.
-    fn at_one_moment(&self) -> Result<Vec<(String, Vec<(sled::IVec, sled::IVec)>)>, StoreError> {
+    fn at_one_moment(&self) -> Result<Vec<(String, Vec<Pair>)>, StoreError> {
         let _still = self.journal.lock();
         let names = self.tree_names().into_iter().filter(|name| !DERIVED.contains(&name.as_str()));
         names
