@@ -156,3 +156,35 @@ fn the_dashboard_is_json_with_a_query_in_every_panel() {
         assert!(!targets.is_empty() && targets.iter().all(|t| !t["expr"].as_str().unwrap().is_empty()), "{panel}");
     }
 }
+
+#[test]
+fn each_arrival_is_one_tree_of_spans_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, log) = (folder.path().join("gate.toml"), folder.path().join("log"));
+    std::fs::write(&config, "log.format = \"json\"\nlog.spans = true\n").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_plategate"))
+        .args(["run", "--demo", "--once", "--config"])
+        .arg(&config)
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .status()
+        .unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(status.success(), "{text}");
+    let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let closed = |line: &&Value| line["fields"]["message"] == "close";
+    let name = |line: &Value| {
+        line["span"]["name"].as_str().or(line["spans"].as_array()?.last()?["name"].as_str()).map(str::to_owned)
+    };
+    let mut closing: Vec<String> = lines.iter().filter(closed).filter_map(name).collect();
+    closing.dedup();
+    for step in ["picture", "record", "flush", "arrival"] {
+        assert!(closing.iter().any(|n| n == step), "{step} is missing: {closing:?}\n{text}");
+    }
+    // A step stands in its arrival, which tells how long the corridor took, and not whose car it was.
+    let flush = lines.iter().filter(closed).find(|l| l.to_string().contains("\"flush\"")).unwrap();
+    let arrival = flush["spans"].as_array().unwrap().iter().find(|s| s["name"] == "arrival").unwrap();
+    assert!(arrival["decided_ms"].is_number() && arrival["rule"].is_string(), "{flush}");
+    let demo = [plategate::register::demo::PAID, plategate::register::demo::STRANGER];
+    assert!(demo.iter().all(|plate| !text.contains(plate)), "{text}");
+}

@@ -68,13 +68,16 @@ impl Recorder {
     }
 
     fn record(&self, arrival: Arrival) -> Option<Event> {
+        let span = span(&arrival.event);
+        let _arrival = span.enter();
         // The driver first: the disk may take a moment.
         if let (Some(display), Some(greeting)) = (&self.display, greeting(&arrival.event)) {
-            display.greet(greeting);
+            tracing::info_span!("greet").in_scope(|| display.greet(greeting));
         }
         let begun = Instant::now();
         let event = match self.events.append(arrival) {
             Ok(event) => {
+                span.record("id", event.id);
                 self.telemetry.recorded(begun.elapsed());
                 event
             }
@@ -109,6 +112,24 @@ impl Recorder {
             }
         }
     }
+}
+
+/// The root of an arrival's spans. The corridor makes none itself, because it waits for nothing: how long its stages took, from
+/// the deciding frame's capture, are fields of it.
+fn span(event: &Event) -> tracing::Span {
+    let times = &event.times;
+    tracing::info_span!(
+        "arrival",
+        id = tracing::field::Empty,
+        outcome = ?event.outcome,
+        rule = ?event.rule,
+        frames = event.frames,
+        taken_ms = times.taken_ms,
+        read_ms = times.read_ms,
+        decided_ms = times.decided_ms,
+        relay_ms = times.relay_ms,
+        since_first_ms = times.since_first_ms,
+    )
 }
 
 /// What the driver is told; nothing where nobody waits for an answer. What is between a household and the stewards is nobody

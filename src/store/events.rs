@@ -61,13 +61,15 @@ impl Events {
     pub fn append(&self, arrival: Arrival) -> Result<Event, StoreError> {
         let Arrival { mut event, picture } = arrival;
         event.id = self.next.fetch_add(1, Ordering::Relaxed);
-        match self.keep_picture(&event, &picture) {
+        match tracing::info_span!("picture").in_scope(|| self.keep_picture(&event, &picture)) {
             Ok(name) => event.picture = Some(name),
             Err(error) => tracing::error!(%error, "the picture of an arrival could not be kept"),
         }
-        self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
-        self.index.add(&event)?;
-        self.store.commit()?;
+        tracing::info_span!("record").in_scope(|| {
+            self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
+            self.index.add(&event)
+        })?;
+        tracing::info_span!("flush").in_scope(|| self.store.commit())?;
         Ok(event)
     }
 
