@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::text::one_line;
+
 /// Where frames come from. Written as one text:
 ///
 /// | text | what |
@@ -44,7 +46,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Source, SourceError> {
         let text = text.trim();
-        let refused = || Err(SourceError(text.chars().take(80).collect()));
+        let refused = || Err(SourceError(one_line(text).chars().take(80).collect()));
         if text == "rendered" {
             return Ok(Source::Rendered);
         }

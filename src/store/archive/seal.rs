@@ -8,6 +8,7 @@ use age::stream::StreamWriter;
 use age::x25519::Recipient;
 
 use crate::store::StoreError;
+use crate::text::one_line;
 
 /// What every encrypted file begins with.
 pub(super) const MAGIC: &[u8] = b"age-encryption.org/";
@@ -83,7 +84,8 @@ impl Keys {
 
     /// What is inside; the error says which key is missing.
     pub(super) fn open<'r>(&self, sealed: impl Read + 'r) -> Result<Box<dyn Read + 'r>, String> {
-        let decryptor = age::Decryptor::new(sealed).map_err(|error| format!("is not a whole backup: {error}"))?;
+        let broken = |error: age::DecryptError| format!("is not a whole backup: {}", one_line(&error.to_string()));
+        let decryptor = age::Decryptor::new(sealed).map_err(broken)?;
         let Some(from) = &self.from else {
             return Err("is encrypted: give the file with its key, --identity FILE".into());
         };
@@ -93,7 +95,7 @@ impl Keys {
             Err(age::DecryptError::NoMatchingKeys) => {
                 Err(format!("was encrypted for another key than the one in {}", from.display()))
             }
-            Err(error) => Err(format!("is not a whole backup: {error}")),
+            Err(error) => Err(broken(error)),
         }
     }
 }
