@@ -101,6 +101,9 @@ fn camera(port: u16) -> Camera {
 
 /// As it is configured by default.
 fn camera_at(address: &str) -> Camera {
+    // As the program does it; no test has started a thread of its own before.
+    static PREPARED: std::sync::Once = std::sync::Once::new();
+    PREPARED.call_once(plategate::camera::prepare_environment);
     let settings = config::Camera { source: address.parse().unwrap(), ..Default::default() };
     Camera::start(&settings, Script::empty())
 }
