@@ -9,8 +9,7 @@ use axum::{Extension, Router};
 use serde::Deserialize;
 
 use crate::forget::{self, ForgetError, Rooms};
-use crate::plate::Plate;
-use crate::web::cars::plate_error_zh;
+use crate::plate::{Plate, PlateError};
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::sent::Sent;
 use crate::web::visit::{Maintainer, Signed};
@@ -31,7 +30,7 @@ async fn forget(
     Extension(auth): Extension<Auth>,
     Sent(wanted): Sent<Wanted>,
 ) -> Answer {
-    let plate: Plate = wanted.plate.parse().map_err(|error| Refusal::bad(plate_error_zh(&error), error.to_string()))?;
+    let plate: Plate = wanted.plate.parse().map_err(|e: PlateError| Refusal::bad(e.zh(), e.to_string()))?;
     let (there, name, from) = (site.clone(), v.name().to_owned(), v.from);
     // It goes through every arrival there is.
     let done = tokio::task::spawn_blocking(move || {
