@@ -27,7 +27,7 @@ const PAGES: [&str; 38] = [
     "/households/3-120",
     "/visitors",
     "/visitors/new",
-    "/visitors/1990",
+    "/visitors/10",
     "/visitors?code=000000",
     "/arrivals",
     "/arrivals?plate=99",

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use super::Site;
+use crate::config;
 use crate::store::StoreError;
 
 /// One run.
@@ -14,7 +15,7 @@ use crate::store::StoreError;
 pub struct Run {
     /// When.
     pub at: Timestamp,
-    /// Arrivals and kept pictures that were deleted.
+    /// Arrivals, passes and kept pictures that were deleted.
     pub gone: usize,
 }
 
@@ -45,10 +46,20 @@ pub async fn keep_forgetting(site: Arc<Site>) {
     }
 }
 
+/// How long a pass is kept when it is over, days: as long as a stranger's plate, and as long as it counts for its month.
+pub(super) fn keep_passes_days(data: &config::Data) -> u32 {
+    data.keep_strangers_days.max(31)
+}
+
 fn forget(site: &Site) -> Result<usize, StoreError> {
     let (now, data) = (Timestamp::now(), &site.gate.config.data);
     let events = site.gate.events.prune(now, data.keep_strangers_days, data.keep_events_days)?;
-    let gone = events + site.corrections.prune(now, data.keep_events_days)?;
+    let passes = {
+        let _changing = site.register_lock.lock();
+        let days = i64::from(keep_passes_days(data));
+        site.gate.register.forget_passes(now - SignedDuration::from_hours(24 * days))?
+    };
+    let gone = events + passes + site.corrections.prune(now, data.keep_events_days)?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
     *site.forgetting.0.lock() = Some(Run { at: now, gone });
     Ok(gone)
