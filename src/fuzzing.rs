@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::gate::event::{Arrival, Event};
 use crate::picture::Picture;
 use crate::plate::Plate;
-use crate::register::{Change, Household, Vehicle, exchange};
+use crate::register::{Change, Household, Reason, Vehicle, exchange};
 use crate::store::archive::{self, How, Keys};
 use crate::store::events::Events;
 use crate::store::{Store, decode, encode, journal_text};
@@ -53,6 +53,11 @@ pub fn run(name: &str, bytes: &[u8]) {
 
 fn one_line(error: &str) {
     assert!(!error.contains('\n') && !error.is_empty(), "{error:?} is not one line");
+}
+
+fn reason(told: &Reason) {
+    one_line(&told.zh);
+    one_line(&told.en);
 }
 
 fn plate(bytes: &[u8]) {
@@ -94,7 +99,7 @@ fn configs() -> Vec<Vec<u8>> {
 }
 
 fn table(bytes: &[u8]) {
-    let Ok(import) = exchange::import(bytes).inspect_err(|error| one_line(error)) else { return };
+    let Ok(import) = exchange::import(bytes).inspect_err(reason) else { return };
     import.errors.iter().for_each(|error| one_line(&error.to_string()));
     let (mut households, mut vehicles) = (Vec::new(), Vec::new());
     for change in import.changes {

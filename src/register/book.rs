@@ -99,6 +99,17 @@ impl Register {
         Ok(self.passes.all::<Pass>()?.into_iter().map(|pass| Pass { used: count(&pass), ..pass }).collect())
     }
 
+    /// Takes out the passes that were over before this moment; gives how many. A visitor's plate is kept no longer than it is
+    /// needed.
+    pub fn forget_passes(&self, over_before: Timestamp) -> Result<usize, StoreError> {
+        let passes = self.passes.all::<Pass>()?.into_iter();
+        let over: Vec<Change> = passes.filter(|p| p.to < over_before).map(|p| Change::TakeBack(p.id)).collect();
+        if !over.is_empty() {
+            self.apply("retention", &over)?;
+        }
+        Ok(over.len())
+    }
+
     /// The number for the next pass.
     pub fn next_pass(&self) -> Result<u64, StoreError> {
         Ok(self.passes.last_number()? + 1)
@@ -268,6 +279,12 @@ mod tests {
         let register = Register::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
         assert_eq!((register.passes().unwrap()[0].used, register.next_pass().unwrap()), (2, 2));
         assert!(register.snapshot().passes()[0].take() && !register.snapshot().passes()[0].take());
+        let pass = register.passes().unwrap().remove(0);
+        assert_eq!(register.forget_passes(pass.to).unwrap(), 0, "not before it is over");
+        let second = SignedDuration::from_secs(1);
+        assert_eq!(register.forget_passes(pass.to + second).unwrap(), 1);
+        assert!(register.passes().unwrap().is_empty() && register.snapshot().passes().is_empty());
+        register.apply("test", &[Change::Pass(pass)]).unwrap();
         register.apply("test", &[Change::TakeBack(1)]).unwrap();
         assert!(register.snapshot().passes().is_empty());
     }

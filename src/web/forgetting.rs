@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use super::Site;
 use crate::clock::SystemClock;
+use crate::config;
 use crate::store::StoreError;
 use crate::store::retention::{Caution, Thinned};
 
@@ -16,7 +17,7 @@ use crate::store::retention::{Caution, Thinned};
 pub struct Run {
     /// When.
     pub at: Timestamp,
-    /// Arrivals, notes and kept pictures that were deleted or lost their number.
+    /// Arrivals, notes, passes and kept pictures that were deleted or lost their number.
     pub gone: usize,
     /// Pictures that went before their time, to make room.
     pub thinned: Thinned,
@@ -52,6 +53,11 @@ pub async fn keep_forgetting(site: Arc<Site>) {
     }
 }
 
+/// How long a pass is kept when it is over, days: as long as a stranger's plate, and as long as it counts for its month.
+pub(super) fn keep_passes_days(data: &config::Data) -> u32 {
+    data.keep_strangers_days.max(31)
+}
+
 fn forget(site: &Site) -> Result<usize, StoreError> {
     let (now, data) = (Timestamp::now(), &site.gate.config.data);
     let newest = site.gate.events.newest(1, None)?.first().map(|event| event.at);
@@ -60,7 +66,12 @@ fn forget(site: &Site) -> Result<usize, StoreError> {
     }
     let events = site.gate.events.prune(now, data.keep_strangers_days, data.keep_events_days)?;
     let notes = site.gate.notes.prune(now, data.keep_events_days)?;
-    let gone = events + notes + site.corrections.prune(now, data.keep_events_days)?;
+    let passes = {
+        let _changing = site.register_lock.lock();
+        let days = i64::from(keep_passes_days(data));
+        site.gate.register.forget_passes(now - SignedDuration::from_hours(24 * days))?
+    };
+    let gone = events + notes + passes + site.corrections.prune(now, data.keep_events_days)?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
     let thinned = site.gate.events.thin_out(data.into())?;
     if thinned.pictures > 0 {

@@ -221,8 +221,9 @@ async fn open(
 /// Presses "open" for a person, with a line of the audit log and an arrival in the journal. `false` if it had just been
 /// pressed.
 pub(super) fn open_by_hand(site: &Site, v: &Visit, why: &str) -> Result<bool, Refusal> {
-    // On record before the relay moves: nobody opens unseen.
-    site.accounts.audit.add(v.name(), "手动开闸", why, Some(v.from))?;
+    // On record before the relay moves: nobody opens unseen. But a disk that fails must not keep an ambulance out: then it
+    // opens, and whoever opened is told that it is not on record.
+    let noted = site.accounts.audit.add(v.name(), "手动开闸", why, Some(v.from));
     let (asked, at) = (Instant::now(), Timestamp::now());
     let pulse = site.gate.barrier.open(Reason::person(v.name(), "by hand on the page"));
     let report = match &pulse {
@@ -237,8 +238,13 @@ pub(super) fn open_by_hand(site: &Site, v: &Visit, why: &str) -> Result<bool, Re
     let text = format!("{} {why}", v.name());
     let event = Event { rule: Rule::ByHand, outcome, text, pulse: Some(report), ..Event::blank(name, at) };
     let picture = site.gate.viewfinder.look().map(|view| view.picture).unwrap_or_default();
-    site.gate.events.append(Arrival { event, picture })?;
+    let kept = site.gate.events.append(Arrival { event, picture });
+    let sick = [noted.err(), kept.err()].into_iter().flatten().next();
+    if let Some(error) = &sick {
+        tracing::error!(%error, by = v.name(), "the gate was opened by hand, and the disk did not take it down");
+    }
     match pulse {
+        Pulse::Pressed(_) | Pulse::JustPressed if sick.is_some() => Err(Refusal::Unrecorded),
         Pulse::Pressed(_) => Ok(true),
         Pulse::JustPressed => Ok(false),
         Pulse::Failed(error) => {

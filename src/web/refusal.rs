@@ -29,6 +29,8 @@ pub enum Refusal {
     Slowly(u64),
     /// More than is taken.
     TooLarge,
+    /// The gate was opened by hand, and the disk did not take it down.
+    Unrecorded,
     /// The disk does not take or give what was asked.
     Disk,
     /// Our own fault; the log has more.
@@ -49,7 +51,7 @@ impl Refusal {
             Refusal::Bad(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Slowly(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::Disk => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Disk | Refusal::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -68,6 +70,10 @@ impl Refusal {
             Refusal::Bad(zh, en) => (zh.clone(), en.clone()),
             Refusal::Slowly(s) => (format!("尝试太频繁，请 {s} 秒后再试"), format!("too many tries: again in {s} s")),
             Refusal::TooLarge => pair("文件太大", "this is more than is taken"),
+            Refusal::Unrecorded => pair(
+                "已抬杆。但磁盘写不进去，没有记上：请把时间和原因写在纸上，并告诉维护人员",
+                "it opened, but the disk did not take it down: note the time and the reason on paper, and tell a maintainer",
+            ),
             Refusal::Disk => pair(
                 "磁盘读写失败，刚才的操作没有完成。闸门照常放行。请维护人员查看“设置”里的健康和主机日志",
                 "the disk failed, and what you asked for was not done; the gate goes on. A maintainer should look at the health \

@@ -18,6 +18,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
 
+use super::forgetting::keep_passes_days;
 use super::refusal::{Answer, page};
 use super::sent::Sent;
 use super::visit::{Maintainer, Reader, Signed, Visit};
@@ -86,6 +87,7 @@ fn retention(site: &Site, v: &Visit) -> Result<Vec<(String, String)>, crate::sto
     let run = last.map_or_else(|| v.t("还没有运行"), |run| v.f2("{}，删除 {} 条", v.short_time(&run.at), run.gone));
     Ok(vec![
         (v.t("陌生车的车牌和照片保留"), v.f1("{} 天", data.keep_strangers_days)),
+        (v.t("访客通行证到期后保留"), v.f1("{} 天", keep_passes_days(data))),
         (v.t("登记车辆的记录保留"), v.f1("{} 天", data.keep_events_days)),
         (v.t("现存最早的一天"), oldest),
         (v.t("上次清理"), run),
