@@ -131,6 +131,17 @@ pub enum Fault {
     SwitchesContradict,
 }
 
+impl Fault {
+    /// All of them, as metrics name them.
+    pub const ALL: [(Fault, &'static str); 5] = [
+        (Fault::OpenStuck, "open_stuck"),
+        (Fault::CloseStuck, "close_stuck"),
+        (Fault::PressFailed, "press_failed"),
+        (Fault::DidNotOpen, "did_not_open"),
+        (Fault::SwitchesContradict, "switches_contradict"),
+    ];
+}
+
 /// What happened at the barrier, for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
@@ -181,6 +192,44 @@ pub enum Note {
 }
 
 impl Note {
+    /// Every kind, as it is written on record, and whether it is an alert.
+    pub const KINDS: [(&'static str, bool); 14] = [
+        ("pressed", false),
+        ("press_failed", true),
+        ("did_not_open", true),
+        ("held_too_long", true),
+        ("tailgated", true),
+        ("passed", false),
+        ("hold_began", true),
+        ("hold_ended", false),
+        ("push_button", false),
+        ("wire_broken", true),
+        ("wire_mended", false),
+        ("switches_contradict", true),
+        ("closing", false),
+        ("closing_stopped", true),
+    ];
+
+    /// Its kind, as it is written on record and as metrics count it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Note::Pressed => "pressed",
+            Note::PressFailed => "press_failed",
+            Note::DidNotOpen => "did_not_open",
+            Note::HeldTooLong => "held_too_long",
+            Note::Tailgated => "tailgated",
+            Note::Passed { .. } => "passed",
+            Note::HoldBegan { .. } => "hold_began",
+            Note::HoldEnded { .. } => "hold_ended",
+            Note::PushButton => "push_button",
+            Note::WireBroken { .. } => "wire_broken",
+            Note::WireMended { .. } => "wire_mended",
+            Note::SwitchesContradict => "switches_contradict",
+            Note::Closing => "closing",
+            Note::ClosingStopped => "closing_stopped",
+        }
+    }
+
     /// Should somebody be told at once?
     pub fn is_alert(self) -> bool {
         !matches!(
@@ -296,6 +345,39 @@ impl Rules {
             },
             fire_opens: settings.fire_opens,
             power_opens: settings.power_opens,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_s_kind_is_the_word_on_record() {
+        let (input, hold) = (Input::Fire, Hold::Fire);
+        let all = [
+            Note::Pressed,
+            Note::PressFailed,
+            Note::DidNotOpen,
+            Note::HeldTooLong,
+            Note::Tailgated,
+            Note::Passed { direction: None },
+            Note::HoldBegan { hold },
+            Note::HoldEnded { hold },
+            Note::PushButton,
+            Note::WireBroken { input },
+            Note::WireMended { input },
+            Note::SwitchesContradict,
+            Note::Closing,
+            Note::ClosingStopped,
+        ];
+        for (note, (kind, alert)) in all.into_iter().zip(Note::KINDS) {
+            assert_eq!(serde_json::to_value(note).unwrap()["what"], kind);
+            assert_eq!((note.kind(), note.is_alert()), (kind, alert));
+        }
+        for (fault, word) in Fault::ALL {
+            assert_eq!(serde_json::to_value(fault).unwrap(), word);
         }
     }
 }

@@ -11,12 +11,14 @@ pub mod drill;
 pub mod eval;
 pub mod forget;
 pub mod ledger;
+pub mod mqtt;
 pub mod plates;
 pub mod read;
 mod recorder;
 pub mod run;
 pub mod simulate;
 pub mod users;
+pub mod webhook;
 pub mod why;
 
 use std::path::{Path, PathBuf};
@@ -67,6 +69,10 @@ enum Command {
     Ledger(ledger::Args),
     /// Who may sign in to the page, and tokens for programs.
     Users(users::Args),
+    /// The receivers that are told what happens: try one.
+    Webhook(webhook::Args),
+    /// The house's broker: sign a command.
+    Mqtt(mqtt::Args),
     /// Check everything the gate needs, one line each.
     Doctor(doctor::Args),
     /// Write the register, the records and the pictures into one file.
@@ -123,6 +129,8 @@ pub fn main() -> ExitCode {
     let result = load(cli.config.as_deref()).and_then(|config| match cli.command {
         Command::Run(args) => run::run(args, config),
         Command::Users(args) => users::run(args, config),
+        Command::Webhook(args) => webhook::run(args, config),
+        Command::Mqtt(args) => mqtt::run(args, config),
         Command::Doctor(args) => doctor::run(args, config),
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),

@@ -17,6 +17,10 @@ use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
 use crate::clock::SystemClock;
 use crate::config::{Config, Output};
 use crate::display::{self, Display};
+use crate::fleet::happening::Logs;
+use crate::fleet::lookout::{self, Lookout};
+use crate::fleet::mqtt::{self, Mqtt};
+use crate::fleet::webhook::{self, Webhooks};
 use crate::gate::event::Event;
 use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
@@ -29,6 +33,7 @@ use crate::store::Store;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
 use crate::store::rounds::Rounds;
+use crate::store::signals::Signals;
 use crate::telemetry::{Telemetry, log};
 use crate::vision::{Reading, Vision};
 use crate::watchdog::{Heart, Part, Watchdog};
@@ -102,6 +107,7 @@ struct Gate {
     readers: barrier::Readers,
     watchdog: Watchdog,
     page: Arc<web::Site>,
+    house: House,
 }
 
 impl Gate {
@@ -110,6 +116,7 @@ impl Gate {
         let register = Arc::new(Register::open(store.clone())?);
         let events = Arc::new(Events::open(store.clone())?);
         let notes = Arc::new(Notes::open(store.clone())?);
+        let signals = Arc::new(Signals::open(store.clone())?);
         if args.demo && register.snapshot().vehicles().is_empty() {
             crate::register::demo::load(&register)?;
         }
@@ -178,6 +185,9 @@ impl Gate {
             register,
             events,
             notes,
+            signals,
+            board: webhook::Board::default(),
+            link: mqtt::Link::default(),
             viewfinder,
             telemetry,
             store,
@@ -186,7 +196,8 @@ impl Gate {
             config,
         };
         let page = Arc::new(web::Site::open(page)?);
-        Ok(Gate { stop, lane, recorder, barrier, readers, watchdog, page })
+        let house = House::start(&page)?;
+        Ok(Gate { stop, lane, recorder, barrier, readers, watchdog, page, house })
     }
 
     /// Until a signal comes, or the lane has nothing more to do.
@@ -233,6 +244,7 @@ impl Gate {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.stop.store(true, Ordering::Relaxed);
         self.barrier.stop();
+        self.house.stop();
         drop(self.readers);
         // The lane owns the camera, which stops with it, and the sending end of the recorder's channel: when it has ended,
         // the recorder writes the rest.
@@ -268,6 +280,53 @@ fn back_up(store: &Arc<Store>, config: &Config, stop: Arc<AtomicBool>) -> anyhow
         })?;
     }
     Ok(rounds)
+}
+
+/// The house around the gate: whoever is told what happens there, and may ask for something.
+struct House {
+    lookout: Lookout,
+    webhooks: Webhooks,
+    mqtt: Option<Mqtt>,
+}
+
+impl House {
+    fn start(page: &Arc<web::Site>) -> anyhow::Result<House> {
+        let gate = &page.gate;
+        let (events, notes, signals) = (gate.events.clone(), gate.notes.clone(), gate.signals.clone());
+        let logs = Logs { events, notes, signals: signals.clone() };
+        let (name, telemetry) = (gate.config.gate.name.clone(), gate.telemetry.clone());
+        let (store, board) = (gate.store.clone(), gate.board.clone());
+        let parts = webhook::Parts { store, logs: logs.clone(), telemetry, board, gate: name.clone() };
+        let webhooks = Webhooks::start(&gate.config.webhook, &parts)?;
+        let (watcher, barrier, telemetry) = (gate.watcher.clone(), gate.barrier.clone(), gate.telemetry.clone());
+        let config = gate.config.clone();
+        let view = mqtt::View {
+            barrier: barrier.clone(),
+            watcher: watcher.clone(),
+            telemetry: telemetry.clone(),
+            logs,
+            health: Arc::new(move || super::doctor::ailments(&config)),
+        };
+        let mqtt = Mqtt::start(mqtt::Parts {
+            settings: gate.config.mqtt.clone(),
+            gate: name,
+            view,
+            commands: Arc::new(web::by_hand::Hands(page.clone())),
+            store: gate.store.clone(),
+            link: gate.link.clone(),
+        })?;
+        // Last: its first signal is for those who have just been started.
+        let lookout = Lookout::start(lookout::Parts { watcher, barrier, telemetry, signals });
+        Ok(House { lookout, webhooks, mqtt })
+    }
+
+    fn stop(self) {
+        self.lookout.stop();
+        self.webhooks.stop();
+        if let Some(mqtt) = self.mqtt {
+            mqtt.stop();
+        }
+    }
 }
 
 /// A store that has not answered for so long hangs.

@@ -13,12 +13,14 @@ mod inputs;
 mod ledger;
 mod log;
 mod modbus;
+mod mqtt;
 mod photo_check;
 mod residents;
 mod schedule;
 mod vision;
 mod watchdog;
 mod web;
+mod webhook;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -35,12 +37,14 @@ pub use inputs::{Bias, Inputs, Wire};
 pub use ledger::Ledger;
 pub use log::{Log, LogFormat};
 pub use modbus::{Board, Modbus, Parity};
+pub use mqtt::{Broker, Mqtt};
 pub use photo_check::{PhotoCheck, Strength};
 pub use residents::Residents;
 pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
 pub use watchdog::Watchdog;
 pub use web::Web;
+pub use webhook::{Topic, Url, Webhook};
 
 use crate::text::one_line;
 
@@ -80,6 +84,10 @@ pub struct Config {
     pub residents: Residents,
     /// What the program says of itself.
     pub log: Log,
+    /// The house's broker.
+    pub mqtt: Mqtt,
+    /// Receivers that are told what happens.
+    pub webhook: Vec<Webhook>,
 }
 
 /// Why a configuration was refused. Ends the program with exit status 2.
@@ -159,7 +167,9 @@ impl Config {
         self.display.check()?;
         self.web.check()?;
         self.residents.check()?;
-        self.log.check()
+        self.log.check()?;
+        self.mqtt.check()?;
+        webhook::check(&self.webhook)
     }
 }
 

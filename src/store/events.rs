@@ -86,6 +86,11 @@ impl Events {
         self.tree.before(&before.unwrap_or(u64::MAX).to_be_bytes()).take(count).collect()
     }
 
+    /// The oldest events after the number `after`, oldest first: for those who tell others, one after another.
+    pub fn since(&self, after: u64, count: usize) -> Result<Vec<Event>, StoreError> {
+        self.tree.since(after).take(count).collect()
+    }
+
     /// The newest events that answer to the query, newest first.
     pub fn find(&self, query: &Query, count: usize) -> Result<Vec<Event>, StoreError> {
         let before = query.before.unwrap_or(u64::MAX);

@@ -25,6 +25,7 @@ mod mend;
 pub mod notes;
 pub mod retention;
 pub mod rounds;
+pub mod signals;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -56,7 +57,7 @@ pub struct Store {
 }
 
 /// Trees that the journal leaves out: there is much in them, and the gate does without.
-const DERIVED: [&str; 3] = ["events", "notes", INDEX];
+const DERIVED: &[&str] = &["events", "notes", "signals", "webhooks", "commands", INDEX];
 /// The one whose values are no records; it is made anew where it is missing.
 const INDEX: &str = "event_index";
 /// The store's own tree, and in it the number of the journal's last line that sled has.

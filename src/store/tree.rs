@@ -26,6 +26,11 @@ impl Tree {
         self.whole(self.inner.range(..key).rev())
     }
 
+    /// Those after the number `after`, in order, for records that are kept by their numbers.
+    pub(crate) fn since<T: DeserializeOwned>(&self, after: u64) -> impl Iterator<Item = Result<T, StoreError>> {
+        self.whole(self.inner.range(after.saturating_add(1).to_be_bytes()..))
+    }
+
     fn whole<T: DeserializeOwned>(
         &self,
         items: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,

@@ -4,6 +4,7 @@
 
 pub mod log;
 mod vitals;
+mod house;
 
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::gate::event::{Outcome, Rule};
 pub use vitals::Vitals;
+pub use house::{House, Waiting};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Decision {
@@ -39,6 +41,8 @@ pub struct Telemetry {
     started: Timestamp,
     newest: Mutex<Option<Instant>>,
     beat: Mutex<Instant>,
+    /// The barrier's notes, the webhooks, the broker.
+    pub house: House,
 }
 
 /// A lane that has not moved for so long is stuck.
@@ -64,6 +68,7 @@ impl Default for Telemetry {
             started: Timestamp::now(),
             newest: Mutex::new(None),
             beat: Mutex::new(Instant::now()),
+            house: House::default(),
             registry: Registry::default(),
         };
         registry.register("frames", "Frames read", telemetry.frames.clone());
@@ -78,6 +83,7 @@ impl Default for Telemetry {
         registry.register_with_unit("record", "Arrival handed over to record on the disk", seconds.clone(), recording);
         registry.register("camera_live", "1 while frames come", telemetry.camera_live.clone());
         registry.register_with_unit("frame_age", "Age of the newest frame read", seconds, telemetry.age.clone());
+        telemetry.house.register(&mut registry);
         telemetry.registry = registry;
         telemetry
     }

@@ -66,12 +66,13 @@ fn forget(site: &Site) -> Result<usize, StoreError> {
     }
     let events = site.gate.events.prune(now, data.keep_strangers_days, data.keep_events_days)?;
     let notes = site.gate.notes.prune(now, data.keep_events_days)?;
+    let signals = site.gate.signals.prune(now, data.keep_events_days)?;
     let passes = {
         let _changing = site.register_lock.lock();
         let days = i64::from(keep_passes_days(data));
         site.gate.register.forget_passes(now - SignedDuration::from_hours(24 * days))?
     };
-    let gone = events + notes + passes + site.corrections.prune(now, data.keep_events_days)?;
+    let gone = events + notes + signals + passes + site.corrections.prune(now, data.keep_events_days)?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
     let thinned = site.gate.events.thin_out(data.into())?;
     if thinned.pictures > 0 {

@@ -14,7 +14,7 @@ use super::refusal::{Answer, Refusal};
 use super::sent::Sent;
 use super::settings::Switches;
 use super::visit::{Signed, Steward, Visit};
-use super::{Auth, Site, say_next};
+use super::{Auth, Site, by_hand, say_next};
 use crate::barrier::{self, Barrier, Reason};
 use crate::gate::mode::{ByHand, Hand, Mode};
 
@@ -79,20 +79,9 @@ async fn set(
     let now = Zoned::now();
     let until =
         until(&wanted.lasts, &now).ok_or_else(|| Refusal::bad("请选择持续多久", "choose how long it is to last"))?;
-    // By the rules means that the schedule has its say again.
-    let asked = (mode != Mode::Normal).then(|| ByHand { mode, by: v.name().into(), since: now.timestamp(), until });
-    let last = asked.as_ref().and_then(|hand| hand.until).map(|at| format!("，至 {}", v.short_time(&at)));
-    site.accounts.audit.add(v.name(), "设定方式", &(word.to_owned() + &last.unwrap_or_default()), Some(v.from))?;
-    site.switches.change(|state| state.hand = asked.clone())?;
-    // The lane's rules and the barrier both follow the hand; the barrier at once, so that the page shows it.
-    match asked {
-        None => site.gate.hand.let_go(),
-        Some(asked) => site.gate.hand.set(asked),
-    }
-    let effective = site.gate.hand.mode(&now, &site.gate.config.schedule);
-    if !site.gate.barrier.set_mode(effective.into(), Reason::person(v.name(), "by hand on the page")) {
-        return Err(Refusal::bad("道闸已停止", "the barrier has been stopped"));
-    }
+    let last = until.map(|at| v.f1("，至 {}", v.short_time(&at))).filter(|_| mode != Mode::Normal).unwrap_or_default();
+    let asked = ByHand { mode, by: v.name().into(), since: now.timestamp(), until };
+    by_hand::set_mode(&site, Some(v.from), asked, &last)?;
     say_next(&auth, v.t(word)).await;
     Ok(Redirect::to("/").into_response())
 }

@@ -13,6 +13,7 @@ mod account;
 mod api;
 mod arrivals;
 pub mod book;
+pub mod by_hand;
 pub mod cars;
 pub mod certificate;
 mod forgetting;

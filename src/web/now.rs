@@ -1,24 +1,23 @@
 //! Now: the lane, how the gate is doing, who came last, and the big button.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::refusal::{Answer, Refusal, page};
 use super::sent::Sent;
 use super::sign_in::{Auth, say_next};
 use super::visit::{Anyone, Signed, Steward, Visit};
-use super::{Site, hand, words};
-use crate::barrier::{self, Pulse, Reason};
+use super::{Site, by_hand, hand, words};
+use crate::barrier;
 use crate::camera::CameraState;
-use crate::gate::event::{Arrival, Event, Outcome, PulseReport, Rule};
+use crate::fleet::mqtt::Pressed;
+use crate::gate::event::{Event, PulseReport};
 use crate::register::{self, Standing};
 
 /// The routes.
@@ -210,46 +209,10 @@ async fn open(
     }
     let note: String = sent.note.trim().chars().take(80).collect();
     let about = if note.is_empty() { sent.reason.clone() } else { format!("{}：{note}", sent.reason) };
-    let told = match open_by_hand(&site, &v, &about)? {
-        true => v.t("已抬杆"),
-        false => v.t("刚刚已经抬杆，没有再按"),
+    let told = match by_hand::open(&site, v.name(), Some(v.from), &about)? {
+        Pressed::Pressed => v.t("已抬杆"),
+        Pressed::JustPressed => v.t("刚刚已经抬杆，没有再按"),
     };
     say_next(&auth, told).await;
     Ok(Redirect::to("/").into_response())
-}
-
-/// Presses "open" for a person, with a line of the audit log and an arrival in the journal. `false` if it had just been
-/// pressed.
-pub(super) fn open_by_hand(site: &Site, v: &Visit, why: &str) -> Result<bool, Refusal> {
-    // On record before the relay moves: nobody opens unseen. But a disk that fails must not keep an ambulance out: then it
-    // opens, and whoever opened is told that it is not on record.
-    let noted = site.accounts.audit.add(v.name(), "手动开闸", why, Some(v.from));
-    let (asked, at) = (Instant::now(), Timestamp::now());
-    let pulse = site.gate.barrier.open(Reason::person(v.name(), "by hand on the page"));
-    let report = match &pulse {
-        Pulse::Pressed(moved) => {
-            PulseReport::Pressed { after_ms: moved.saturating_duration_since(asked).as_secs_f64() * 1e3 }
-        }
-        Pulse::JustPressed => PulseReport::JustPressed,
-        Pulse::Failed(error) => PulseReport::Failed { reason: error.to_string() },
-    };
-    let outcome = if matches!(pulse, Pulse::Failed(_)) { Outcome::Failed } else { Outcome::Opened };
-    let name = &site.gate.config.gate.name;
-    let text = format!("{} {why}", v.name());
-    let event = Event { rule: Rule::ByHand, outcome, text, pulse: Some(report), ..Event::blank(name, at) };
-    let picture = site.gate.viewfinder.look().map(|view| view.picture).unwrap_or_default();
-    let kept = site.gate.events.append(Arrival { event, picture });
-    let sick = [noted.err(), kept.err()].into_iter().flatten().next();
-    if let Some(error) = &sick {
-        tracing::error!(%error, by = v.name(), "the gate was opened by hand, and the disk did not take it down");
-    }
-    match pulse {
-        Pulse::Pressed(_) | Pulse::JustPressed if sick.is_some() => Err(Refusal::Unrecorded),
-        Pulse::Pressed(_) => Ok(true),
-        Pulse::JustPressed => Ok(false),
-        Pulse::Failed(error) => {
-            tracing::error!(%error, "the barrier could not be opened by hand");
-            Err(Refusal::bad(format!("没有抬起来：{error}"), format!("it did not open: {error}")))
-        }
-    }
 }

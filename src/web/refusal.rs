@@ -86,6 +86,11 @@ impl Refusal {
         }
     }
 
+    /// In English, for programs.
+    pub(super) fn english(&self) -> String {
+        self.words().1
+    }
+
     /// The answer to this visitor: a page, or JSON for the API.
     pub fn dress(&self, visit: &Visit) -> Response {
         let (zh, en) = self.words();

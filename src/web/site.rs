@@ -15,12 +15,14 @@ use crate::accounts::Accounts;
 use crate::barrier::Barrier;
 use crate::camera::{CameraState, Watcher};
 use crate::config::Config;
+use crate::fleet::{mqtt, webhook};
 use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::register::Register;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
 use crate::store::rounds::Rounds;
+use crate::store::signals::Signals;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Telemetry, Vitals};
 
@@ -38,6 +40,12 @@ pub struct Parts {
     pub events: Arc<Events>,
     /// The barrier's notes.
     pub notes: Arc<Notes>,
+    /// What happened to the box itself.
+    pub signals: Arc<Signals>,
+    /// How the webhooks' receivers are doing.
+    pub board: webhook::Board,
+    /// How the house's broker is doing.
+    pub link: mqtt::Link,
     /// What the lane sees.
     pub viewfinder: Arc<Viewfinder>,
     /// Counters.

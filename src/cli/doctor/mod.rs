@@ -5,6 +5,7 @@
 
 mod backups;
 mod hands_on;
+mod house;
 mod machine;
 mod running;
 mod wires;
@@ -136,7 +137,14 @@ fn everything(config: &Config) -> Vec<Check> {
     checks.extend(wires::outputs(config));
     checks.extend(wires::inputs(config));
     checks.push(page(config, running.as_ref()));
+    checks.extend(house::webhooks(config));
+    checks.extend(house::broker(config));
     checks
+}
+
+/// The names of what is amiss around a running gate: disk, clock, temperature, backups, watchdog, sign.
+pub fn ailments(config: &Config) -> Vec<String> {
+    around(config).into_iter().filter(|check| check.status == Status::Fault).map(|check| check.name).collect()
 }
 
 /// What can also be looked at from inside a running gate: disk, clock, temperature, backups, watchdog, sign.

@@ -12,10 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Body, Problem};
 use crate::camera::CameraState;
 use crate::register::{self, Standing};
-use crate::web::Site;
-use crate::web::now::open_by_hand;
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::visit::{Inspector, Reader, Signed, Steward};
+use crate::web::{Site, by_hand};
 
 /// How camera, arm and reading are.
 #[utoipa::path(get, path = "/api/v1/status", responses(
@@ -52,6 +51,8 @@ pub(super) async fn status(State(site): State<Arc<Site>>, _: Signed<Reader>) -> 
         },
         "register": {"vehicles": snapshot.vehicles().len(), "unpaid": unpaid},
         "events": gate.events.newest_number(),
+        "webhooks": gate.board.all(),
+        "mqtt": gate.link.status(),
     });
     Ok(Json(body).into_response())
 }
@@ -78,8 +79,8 @@ pub(super) async fn open(State(site): State<Arc<Site>>, v: Signed<Steward>, Body
     if reason.is_empty() || reason.chars().count() > 80 {
         return Err(Refusal::bad("请写明原因", "reason: 1 to 80 characters are expected"));
     }
-    let moved = open_by_hand(&site, &v, reason)?;
-    Ok(Json(json!({"pulse": if moved { "pressed" } else { "just_pressed" }})).into_response())
+    let pressed = by_hand::open(&site, v.name(), Some(v.from), reason)?;
+    Ok(Json(json!({"pulse": pressed})).into_response())
 }
 
 /// Which lines.

@@ -7,6 +7,7 @@ mod book;
 mod events;
 mod gate;
 mod money;
+mod notices;
 mod register;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/events/{id}/picture", get(events::picture))
+        .route("/api/v1/notices", get(notices::list))
         .route("/api/v1/households", get(register::households))
         .route("/api/v1/vehicles", get(register::vehicles))
         .route(
@@ -74,7 +76,7 @@ struct Problem {
     paths(
         gate::status, gate::open, gate::audit, book::sums, book::entries, book::entry, book::statement, book::reminders,
         money::contribute, money::pay_fee, money::spend, money::receipt, money::refund, money::offer, money::confirm,
-        money::withdraw, events::list, events::one, events::picture, register::households,
+        money::withdraw, events::list, events::one, events::picture, notices::list, register::households,
         register::vehicles, register::vehicle, register::put_vehicle, register::delete_vehicle, register::passes,
         register::give_pass, register::take_pass_back,
     ),

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::barrier::Note;
+use super::notices;
 use crate::camera::CameraState;
 use crate::cli::doctor::{self, Status};
+use crate::fleet::webhook;
 use crate::web::Site;
 use crate::web::visit::Visit;
 
@@ -25,6 +26,8 @@ pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     let mut findings = vec![camera(site, v), lane(site, v), arm(site, v)];
     findings.extend(store(site, v));
     findings.extend(alert(site, v));
+    findings.extend(webhooks(site, v));
+    findings.extend(broker(site, v));
     for check in doctor::around(&site.gate.config) {
         let name = match check.name.as_str() {
             "disk" => "磁盘",
@@ -120,18 +123,43 @@ fn alert(site: &Site, v: &Visit) -> Option<Finding> {
     let notes = site.gate.notes.newest(LOOKED_THROUGH, None).unwrap_or_default();
     let noted =
         notes.into_iter().map(|entry| entry.noted).take_while(|n| n.at > yesterday).find(|n| n.note.is_alert())?;
-    let what = match noted.note {
-        Note::PressFailed => "要求抬杆，继电器没有动作",
-        Note::DidNotOpen => "要求抬杆后没有抬起，请到现场查看",
-        Note::HeldTooLong => "杆抬着太久没有落下",
-        Note::Tailgated => "有车尾随进入",
-        Note::WireBroken { .. } => "有一路输入读不到，请查看接线",
-        Note::SwitchesContradict => "两个限位开关同时有信号，请查看接线",
-        Note::ClosingStopped => "落杆时有车，已重新抬起",
-        Note::HoldBegan { .. } => "杆保持抬起",
-        _ => "请查看道闸",
+    let words = notices::words(noted.note);
+    let (zh, en) = words.advice.unwrap_or_default();
+    let what = v.f2("{}：{}", v.say(&words.zh, &words.en), v.say(zh, en));
+    Some(finding(v, "道闸提醒", Status::Warning, format!("{} {what}", v.short_time(&noted.at))))
+}
+
+/// The receivers that are told what happens.
+fn webhooks(site: &Site, v: &Visit) -> Vec<Finding> {
+    let look = |receiver: webhook::Status| {
+        let waiting = v.f2("{}：待发 {} 条", &receiver.to, receiver.pending);
+        let sent = v.f2("已发 {} 条，放弃 {} 条", receiver.sent, receiver.dropped);
+        let (status, detail) = match (&receiver.problem, &receiver.failing_since) {
+            (Some(problem), Some(since)) => {
+                let since = v.f1("{} 起收不到", v.short_time(since));
+                let status = if receiver.gone { Status::Fault } else { Status::Warning };
+                (status, format!("{waiting}; {sent}; {since}: {problem}"))
+            }
+            _ => (Status::Ok, format!("{waiting}; {sent}")),
+        };
+        let name = v.f1("通知 {}", &receiver.name);
+        Finding { name, ..finding(v, "通知", status, detail) }
     };
-    Some(finding(v, "道闸提醒", Status::Warning, format!("{} {}", v.short_time(&noted.at), v.t(what))))
+    site.gate.board.all().into_iter().map(look).collect()
+}
+
+/// The house's broker, where one is configured.
+fn broker(site: &Site, v: &Visit) -> Option<Finding> {
+    let link = site.gate.link.status()?;
+    let since = v.short_time(&link.since);
+    let (status, detail) = match (link.connected, &link.problem) {
+        (true, _) => (Status::Ok, v.f2("{}，{} 起已连接", &link.broker, since)),
+        (false, Some(problem)) => {
+            (Status::Warning, v.f("{}，{} 起连不上：{}。道闸照常工作", &[&link.broker, &since, problem]))
+        }
+        (false, None) => (Status::Ok, v.f1("{}，正在连接", &link.broker)),
+    };
+    Some(finding(v, "MQTT", status, detail))
 }
 
 fn arm(site: &Site, v: &Visit) -> Finding {

@@ -5,6 +5,7 @@ mod backup;
 mod forget;
 mod health;
 mod lane;
+pub mod notices;
 pub mod switches;
 mod tokens;
 mod users;
@@ -37,6 +38,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(lane::routes())
         .merge(audit::routes())
         .merge(forget::routes())
+        .merge(notices::routes())
 }
 
 /// The routes that may take minutes.
