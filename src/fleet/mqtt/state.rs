@@ -49,7 +49,7 @@ pub(super) fn state(view: &View, ailments: &[String]) -> Value {
     if !view.telemetry.lane_is_alive() {
         problems.push("lane".into());
     }
-    problems.extend(barrier.faults.iter().filter_map(|fault| word(fault)));
+    problems.extend(barrier.faults.iter().filter_map(word));
     problems
         .extend(barrier.inputs.iter_wired().filter(|(_, level)| *level == Level::Broken).map(|(i, _)| i.to_string()));
     problems.extend(ailments.iter().cloned());
