@@ -17,7 +17,7 @@ use super::{Site, by_hand, hand, words};
 use crate::barrier;
 use crate::camera::CameraState;
 use crate::fleet::mqtt::Pressed;
-use crate::gate::event::{Event, PulseReport};
+use crate::gate::event::{Event, PulseReport, Rule};
 use crate::register::{self, Standing};
 
 /// The routes.
