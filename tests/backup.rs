@@ -102,3 +102,56 @@ fn a_registered_plate_is_not_forgotten_and_one_that_was_taken_out_is() {
         serde_json::from_str(&good(&["forget", "苏F12345", "--data", &data, "--json"])).unwrap();
     assert!(told["arrivals"] == 0 && told["kept"]["history"].as_u64() >= Some(2), "{told}");
 }
+
+/// A maintainer in a browser, as far as a form needs one.
+struct Person {
+    agent: ureq::Agent,
+    address: std::net::SocketAddr,
+    cookie: String,
+}
+
+impl Person {
+    fn signs_in(address: std::net::SocketAddr) -> Person {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
+        let mut person = Person { agent, address, cookie: String::new() };
+        assert_eq!(person.send("/sign-in", "name=tester&password=correct+horse+battery").0, 303);
+        person
+    }
+
+    fn get(&self, path: &str) -> String {
+        let request = self.agent.get(format!("http://{}{path}", self.address)).header("Cookie", &self.cookie);
+        request.call().unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    fn send(&mut self, path: &str, form: &str) -> (u16, String) {
+        let request = self.agent.post(format!("http://{}{path}", self.address)).header("Cookie", &self.cookie);
+        let mut answer = request.header("Content-Type", "application/x-www-form-urlencoded").send(form).unwrap();
+        if let Some(cookie) = answer.headers().get("set-cookie").and_then(|c| c.to_str().ok()) {
+            self.cookie = cookie.split(';').next().unwrap().to_owned();
+        }
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    }
+}
+
+#[test]
+fn the_page_tells_of_backups_and_forgets_a_plate_for_a_maintainer() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    support::token(&data, "tester", "maintainer");
+    let gate = support::Gate::start(&["--demo", "--data", data.to_str().unwrap()]);
+    let mut person = Person::signs_in(gate.address);
+    let page = person.get("/settings");
+    assert!(page.contains("备份") && page.contains("遗忘车牌") && page.contains("backup.folder"), "{page}");
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    // A registered one, nonsense, one without the session's token, and a stranger's.
+    let plate = |text: &str, csrf: &str| format!("csrf={csrf}&plate={text}");
+    let (registered, stranger) = ("%E8%8B%8FF8K291", "%E7%9A%96A6P42Z");
+    let (status, told) = person.send("/settings/forget", &plate(registered, &csrf));
+    assert!((400..500).contains(&status) && told.contains("先删除登记"), "{status} {told}");
+    assert!((400..500).contains(&person.send("/settings/forget", &plate("nonsense", &csrf)).0));
+    assert!((400..500).contains(&person.send("/settings/forget", &plate(stranger, "forged")).0));
+    assert_eq!(person.send("/settings/forget", &plate(stranger, &csrf)).0, 303);
+    assert!(person.get("/settings").contains("已遗忘"));
+    let log = person.get("/settings/audit");
+    assert!(log.contains("遗忘车牌"), "{log}");
+}
