@@ -24,6 +24,7 @@ pub mod camera;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cores;
 pub mod display;
 pub mod fleet;
 pub mod forget;

@@ -3,20 +3,24 @@
 //! Exit status: 0 done, 1 it ran and found a fault, 2 bad usage or bad configuration. Errors are one clear line on
 //! standard error; results alone go to standard output.
 
+mod again;
 pub mod backup;
 pub mod bench;
 pub mod demo;
 pub mod doctor;
 pub mod drill;
 pub mod eval;
+mod eyes;
 pub mod forget;
 pub mod ledger;
 pub mod mqtt;
 pub mod plates;
+mod plot;
 pub mod read;
 mod recorder;
 pub mod run;
 pub mod simulate;
+pub mod tune;
 pub mod users;
 pub mod webhook;
 pub mod why;
@@ -26,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, Precision, Provider};
+use crate::config::{Config, Precision, Provider, Vision};
 
 /// A licence-plate gate controller: reads plates, looks them up among the crowdfunded cars, presses "open".
 #[derive(Parser)]
@@ -59,6 +63,8 @@ enum Command {
     Eval(eval::Args),
     /// Measure how fast this box reads and opens.
     Bench(bench::Args),
+    /// Find the best way of reading for this box and a budget, and write it into the configuration.
+    Tune(tune::Args),
     /// Simulate thousands of arrivals: how many strangers get in, how many neighbours are left standing?
     Simulate(simulate::Args),
     /// Why did it (not) open? The account of one arrival.
@@ -102,6 +108,29 @@ pub struct VisionArgs {
     /// How the networks compute.
     #[arg(long, value_name = "P")]
     precision: Option<Precision>,
+    /// The lane in the picture, as vision.lane: left,top,width,height as shares 0..1 of the frame.
+    #[arg(long, value_name = "L,T,W,H", value_parser = lane)]
+    lane: Option<[f32; 4]>,
+    /// The copy that plates are looked for in, as vision.search_px.
+    #[arg(long, value_name = "PIXELS", value_parser = search_px)]
+    search_px: Option<usize>,
+}
+
+/// `0.25,0.4,0.5,0.5`
+fn lane(text: &str) -> Result<[f32; 4], String> {
+    let shares: Vec<f32> = text.split(',').filter_map(|share| share.trim().parse().ok()).collect();
+    let lane = <[f32; 4]>::try_from(shares).map_err(|_| "expected four shares, such as 0.25,0.4,0.5,0.5".to_owned())?;
+    check(Vision { lane: Some(lane), ..Vision::default() }).map(|_| lane)
+}
+
+fn search_px(text: &str) -> Result<usize, String> {
+    let search_px = text.parse().map_err(|_| "expected pixels".to_owned())?;
+    check(Vision { search_px, ..Vision::default() }).map(|_| search_px)
+}
+
+/// What the configuration would not accept is not accepted here either.
+fn check(vision: Vision) -> Result<(), String> {
+    Config { vision, ..Config::default() }.check_vision()
 }
 
 impl VisionArgs {
@@ -115,6 +144,12 @@ impl VisionArgs {
         if let Some(precision) = self.precision {
             config.vision.precision = precision;
         }
+        if let Some(lane) = self.lane {
+            config.vision.lane = Some(lane);
+        }
+        if let Some(search_px) = self.search_px {
+            config.vision.search_px = search_px;
+        }
     }
 }
 
@@ -126,6 +161,7 @@ pub struct Usage(pub String);
 /// Parses the command line, runs one command, turns its error into one line and an exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let file = cli.config.clone().or_else(|| Some(PathBuf::from(SYSTEM)).filter(|path| path.exists()));
     let result = load(cli.config.as_deref()).and_then(|config| match cli.command {
         Command::Run(args) => run::run(args, config),
         Command::Users(args) => users::run(args, config),
@@ -135,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Read(args) => read::run(args, config),
         Command::Eval(args) => eval::run(args, config),
         Command::Bench(args) => bench::run(args, config),
+        Command::Tune(args) => tune::run(args, config, file),
         Command::Simulate(args) => simulate::run(args, config),
         Command::Why(args) => why::run(args, config),
         Command::Plates(args) => plates::run(args, config),
@@ -157,8 +194,11 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// The configuration of an installed gate.
+const SYSTEM: &str = "/etc/plategate.toml";
+
 fn load(path: Option<&Path>) -> anyhow::Result<Config> {
-    let system = Path::new("/etc/plategate.toml");
+    let system = Path::new(SYSTEM);
     match path {
         Some(path) => Ok(Config::load(path)?),
         None if system.exists() => Ok(Config::load(system)?),

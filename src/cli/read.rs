@@ -209,7 +209,8 @@ fn milliseconds(t: Timings, decode: Duration, total: Duration) -> Milliseconds {
     }
 }
 
-fn plate_line(reading: &Reading, forms: &Strangers) -> PlateLine {
+/// A reading as the likeliest well-formed plate.
+pub(super) fn plate_line(reading: &Reading, forms: &Strangers) -> PlateLine {
     let p = reading.slots.probabilities();
     let (plate, _) = forms.likeliest(&p);
     let of = |s: usize| {

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::demo;
+use super::eyes::{DrawnLane, Eyes};
 use super::recorder::Recorder;
 use crate::barrier::{self, Barrier, Inputs, Pulse, Reason, SimulatedArm};
 use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
 use crate::clock::SystemClock;
 use crate::config::{Config, Output};
+use crate::cores;
 use crate::display::{self, Display};
 use crate::fleet::happening::Logs;
 use crate::fleet::lookout::{self, Lookout};
@@ -23,11 +25,10 @@ use crate::fleet::mqtt::{self, Mqtt};
 use crate::fleet::webhook::{self, Webhooks};
 use crate::gate::event::Event;
 use crate::gate::inside::Inside;
-use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
+use crate::gate::lane::{Button, Frames, Lane, Parts};
 use crate::gate::liveness::Presence;
 use crate::gate::mode::{Hand, Mode};
 use crate::gate::viewfinder::Viewfinder;
-use crate::picture::Picture;
 use crate::register::Register;
 use crate::store::Store;
 use crate::store::events::Events;
@@ -35,7 +36,7 @@ use crate::store::notes::Notes;
 use crate::store::rounds::Rounds;
 use crate::store::signals::Signals;
 use crate::telemetry::{Telemetry, log};
-use crate::vision::{Reading, Vision};
+use crate::vision;
 use crate::watchdog::{Heart, Part, Watchdog};
 use crate::web;
 use crate::web::settings::Switches;
@@ -75,8 +76,9 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     let demo = args.demo.then(|| demo::sign_in(&page.accounts, &page.gate.register)).transpose()?;
     runtime.block_on(web::start(&gate.page, args.once, demo))?;
     runtime.block_on(gate.wait());
-    let events = gate.stop();
+    let stopped = gate.stop();
     runtime.shutdown_timeout(Duration::from_millis(300));
+    let events = stopped?;
     if args.once { Ok(demo::judge(&events)) } else { Ok(ExitCode::SUCCESS) }
 }
 
@@ -101,7 +103,7 @@ fn apply(args: &Args, config: &mut Config) {
 /// Everything that runs.
 struct Gate {
     stop: Arc<AtomicBool>,
-    lane: std::thread::JoinHandle<()>,
+    lane: std::thread::JoinHandle<anyhow::Result<()>>,
     recorder: std::thread::JoinHandle<Vec<Event>>,
     barrier: Arc<Barrier>,
     readers: barrier::Readers,
@@ -122,9 +124,7 @@ impl Gate {
         }
         tracing::info!(cars = register.snapshot().vehicles().len(), arrivals = events.newest_number(), "register open");
         let switches = Arc::new(Switches::open(store.clone())?);
-        let vision = Vision::load(&config.vision)?;
-        tracing::info!("{}", vision.describe(&config.vision));
-
+        let eyes = Eyes::open(config)?;
         let simulated = SimulatedArm::staying_up(Duration::from_secs(6));
         let (barrier, readers) = barrier::start(config, &simulated)?;
         let barrier = Arc::new(barrier);
@@ -140,25 +140,36 @@ impl Gate {
 
         let (sender, arrivals) = crossbeam_channel::bounded(QUEUE);
         let snapshots = register.clone();
-        let lane = Lane::new(Parts {
-            frames: Box::new(camera),
-            sight: Box::new(DrawnLane { vision, switches: switches.clone(), configured: config.vision.lane }),
-            register: Box::new(move || snapshots.snapshot()),
-            button: Box::new(barrier.clone()),
-            presence: Box::new(Loop(barrier.inputs())),
-            clock: Box::new(SystemClock),
-            hand: hand.clone(),
-            inside,
-            arrivals: sender,
-            viewfinder: viewfinder.clone(),
-            telemetry: telemetry.clone(),
-            rules: config.gate.clone(),
-            schedule: config.schedule.clone(),
-            photo_check: config.photo_check.clone(),
-        });
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let lane = std::thread::Builder::new().name("lane".into()).spawn(move || lane.run(&stopped))?;
+        let lane = {
+            let (config, stop, telemetry) = (config.clone(), stop.clone(), telemetry.clone());
+            let (switches, button, hand, viewfinder) =
+                (switches.clone(), barrier.clone(), hand.clone(), viewfinder.clone());
+            move || -> anyhow::Result<()> {
+                cores::settle(&config.runtime).iter().for_each(|refused| tracing::warn!("{refused}"));
+                let vision = eyes.load(&config.vision, &telemetry)?;
+                let parts = Parts {
+                    frames: Box::new(camera),
+                    lookout: vision::lookout::Lookout::new(&config.vision),
+                    sight: Box::new(DrawnLane { vision, switches, configured: config.vision.lane }),
+                    register: Box::new(move || snapshots.snapshot()),
+                    presence: Box::new(Loop(button.inputs())),
+                    button: Box::new(button),
+                    clock: Box::new(SystemClock),
+                    hand,
+                    inside,
+                    arrivals: sender,
+                    viewfinder,
+                    telemetry,
+                    rules: config.gate,
+                    schedule: config.schedule,
+                    photo_check: config.photo_check,
+                };
+                Lane::new(parts).run(&stop);
+                Ok(())
+            }
+        };
+        let lane = std::thread::Builder::new().name("lane".into()).spawn(lane)?;
         let heart = Heart::default();
         let recorder = Recorder {
             arrivals,
@@ -238,8 +249,8 @@ impl Gate {
         mode
     }
 
-    /// Takes everything apart; gives what was recorded, if that was to be kept.
-    fn stop(self) -> Vec<Event> {
+    /// Takes everything apart; gives what was recorded, if that was to be kept, or what the lane ended with.
+    fn stop(self) -> anyhow::Result<Vec<Event>> {
         let begun = Instant::now();
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.stop.store(true, Ordering::Relaxed);
@@ -248,9 +259,7 @@ impl Gate {
         drop(self.readers);
         // The lane owns the camera, which stops with it, and the sending end of the recorder's channel: when it has ended,
         // the recorder writes the rest.
-        if self.lane.join().is_err() {
-            tracing::error!("the lane panicked");
-        }
+        let lane = self.lane.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the lane panicked")));
         let events = self.recorder.join().unwrap_or_else(|_| {
             tracing::error!("the recorder panicked");
             Vec::new()
@@ -258,7 +267,7 @@ impl Gate {
         // Last: what hangs while it stops is started anew as well.
         self.watchdog.stop();
         tracing::info!(ms = begun.elapsed().as_millis() as u64, "stopped");
-        events
+        lane.map(|()| events)
     }
 }
 
@@ -358,22 +367,6 @@ impl Frames for Camera {
 
     fn ended(&self) -> bool {
         self.state() == CameraState::Ended
-    }
-}
-
-/// Reads what lies in the lane that was drawn on the page, or else in the configured one.
-struct DrawnLane {
-    vision: Vision,
-    switches: Arc<Switches>,
-    configured: Option<[f32; 4]>,
-}
-
-impl Sight for DrawnLane {
-    fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]> {
-        // The whole picture, drawn as a lane, is no lane: it is looked at as a frame is.
-        let lane = self.switches.now().lane.or(self.configured).filter(|lane| *lane != [0.0, 0.0, 1.0, 1.0]);
-        self.vision.look_at(lane);
-        Ok(self.vision.read(picture)?)
     }
 }
 

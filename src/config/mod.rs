@@ -16,6 +16,7 @@ mod modbus;
 mod mqtt;
 mod photo_check;
 mod residents;
+mod runtime;
 mod schedule;
 mod vision;
 mod watchdog;
@@ -40,6 +41,7 @@ pub use modbus::{Board, Modbus, Parity};
 pub use mqtt::{Broker, Mqtt};
 pub use photo_check::{PhotoCheck, Strength};
 pub use residents::Residents;
+pub use runtime::Runtime;
 pub use schedule::{Hours, Schedule};
 pub use vision::{Precision, Provider, Vision};
 pub use watchdog::Watchdog;
@@ -60,6 +62,8 @@ pub struct Config {
     pub camera: Camera,
     /// How they are read.
     pub vision: Vision,
+    /// On which cores, and how urgently.
+    pub runtime: Runtime,
     /// When it opens.
     pub gate: Gate,
     /// When it is held open or closed.
@@ -153,11 +157,17 @@ impl Config {
         Ok(config)
     }
 
+    /// Checks `[vision]` alone, for values that came another way than through a file; the error is one line.
+    pub fn check_vision(&self) -> Result<(), String> {
+        self.vision.check().map_err(|p| format!("expected {}", p.expected))
+    }
+
     fn check(&self) -> Result<(), Problem> {
         self.data.check()?;
         self.backup.check()?;
         self.camera.check()?;
         self.vision.check()?;
+        self.runtime.check()?;
         self.gate.check()?;
         self.photo_check.check()?;
         self.ledger.check()?;
@@ -233,6 +243,8 @@ mod tests {
             ("[barrier\n", vec!["gate.toml", "line 1"]),
             ("[backup]\nrecipients = [\"age1x\"]\n", vec!["backup.recipients", "plategate backup key"]),
             ("[vision]\nprovider = \"tpu\"\n", vec!["vision.provider", "tensorrt"]),
+            ("[vision]\nprovider = \"cpu\"\nfallback = [\"cpu\"]\n", vec!["vision.fallback", "once"]),
+            ("[runtime]\nrealtime_priority = 100\n", vec!["runtime.realtime_priority", "= 100", "0..99"]),
         ] {
             let message = error(text);
             for part in parts {

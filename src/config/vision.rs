@@ -16,6 +16,11 @@ pub struct Vision {
     pub onnxruntime: Option<PathBuf>,
     /// What computes.
     pub provider: Provider,
+    /// What computes where that cannot be had, in this order. If it is empty, plategate does not start without it.
+    pub fallback: Vec<Provider>,
+    /// Where a provider keeps what it has built of the networks (TensorRT's engines, OpenVINO's blobs), so that it builds them
+    /// once; beside the data when not set.
+    pub engine_cache: Option<PathBuf>,
     /// How the networks compute.
     pub precision: Precision,
     /// Threads a network may use.
@@ -27,6 +32,12 @@ pub struct Vision {
     pub search_px: usize,
     /// The narrowest plate worth reading, pixels of the frame.
     pub narrowest_plate_px: f32,
+    /// While something moves, only every so-manieth frame is read; the frame that woke the lane always is.
+    pub read_every: u32,
+    /// Is a lane that does not change left unread?
+    pub sleep_when_still: bool,
+    /// Such a lane is read again after so long all the same, milliseconds.
+    pub look_again_ms: u64,
 }
 
 impl Default for Vision {
@@ -35,16 +46,26 @@ impl Default for Vision {
             models: None,
             onnxruntime: None,
             provider: Provider::Cpu,
+            fallback: Vec::new(),
+            engine_cache: None,
             precision: Precision::Auto,
             threads: 1,
             lane: None,
             search_px: 448,
             narrowest_plate_px: 40.0,
+            read_every: 1,
+            sleep_when_still: true,
+            look_again_ms: 1000,
         }
     }
 }
 
 impl Vision {
+    /// What is to compute, the wanted one first.
+    pub fn order(&self) -> Vec<Provider> {
+        std::iter::once(self.provider).chain(self.fallback.iter().copied()).collect()
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         within("vision.threads", self.threads, 1..=64, "1..64 threads")?;
         if let Some([x, y, w, h]) = self.lane {
@@ -57,6 +78,19 @@ impl Vision {
         if !(128..=1920).contains(&self.search_px) || !self.search_px.is_multiple_of(32) {
             return Err(Problem::new("vision.search_px", self.search_px, "128..1920 pixels, a multiple of 32"));
         }
+        let mut order = self.order();
+        while let Some(provider) = order.pop() {
+            if order.contains(&provider) {
+                let found = format!("{:?}", self.fallback);
+                return Err(Problem::new(
+                    "vision.fallback",
+                    found,
+                    "each provider once, and not vision.provider again",
+                ));
+            }
+        }
+        within("vision.read_every", self.read_every, 1..=30, "1..30 frames")?;
+        within("vision.look_again_ms", self.look_again_ms, 40..=2000, "40..2000 milliseconds")?;
         within("vision.narrowest_plate_px", self.narrowest_plate_px, 8.0..=4000.0, "8..4000 pixels")
     }
 }
@@ -98,4 +132,32 @@ pub enum Provider {
     Xnnpack,
     /// ARM CPUs, through the Arm Compute Library.
     Acl,
+}
+
+impl Provider {
+    /// As it is written in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Provider::Cpu => "cpu",
+            Provider::Cuda => "cuda",
+            Provider::Tensorrt => "tensorrt",
+            Provider::Openvino => "openvino",
+            Provider::Qnn => "qnn",
+            Provider::Rknpu => "rknpu",
+            Provider::Cann => "cann",
+            Provider::Xnnpack => "xnnpack",
+            Provider::Acl => "acl",
+        }
+    }
+
+    /// May it take minutes to build its engines when it starts for the first time?
+    pub fn builds_engines(self) -> bool {
+        matches!(self, Provider::Tensorrt | Provider::Openvino | Provider::Qnn | Provider::Cann)
+    }
+}
+
+impl std::fmt::Display for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }

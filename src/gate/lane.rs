@@ -1,92 +1,37 @@
 //! The lane loop: the one place that knows the order of the stages.
 //!
-//! [`Lane::step`] is the whole way of a frame: newest frame → read → track → match → policy → barrier → event. It runs on
+//! [`Lane::step`] is the whole way of a frame: newest frame → worth reading? → read → track → match → policy → barrier → event. It runs on
 //! a thread of its own and waits for nothing but the next frame: the register is an immutable snapshot in memory, and
 //! events go over a bounded channel to whoever writes them down.
+
+mod parts;
+mod record;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
-use jiff::Zoned;
-
 use super::account::{self, Grounds};
-use super::event::{Arrival, Event, Heading, Outcome, PulseReport, Rule, Times};
-use super::inside::Inside;
-use super::liveness::{self, Presence};
+use super::event::{Event, Heading, Outcome, Times};
+use super::liveness;
 use super::matching::Roster;
-use super::mode::Hand;
 use super::policy::{self, Case, Verdict};
 use super::recent::Recent;
 use super::strangers::Strangers;
-use super::viewfinder::Viewfinder;
-use crate::barrier::Pulse;
 use crate::camera::Frame;
-use crate::clock::Clock;
-use crate::config::{self, Direction, Strength};
+use crate::config::Strength;
 use crate::picture::Picture;
 use crate::plate::Plate;
 use crate::register::Snapshot;
-use crate::telemetry::Telemetry;
-use crate::vision::Reading;
+use crate::vision::detector::region_of;
 use crate::vision::surroundings::Surroundings;
 use crate::vision::track::{Track, Tracker};
-
-/// Where the lane's frames come from: a camera, or a test's script.
-pub trait Frames: Send {
-    /// Waits for a frame newer than the one in `frame` and puts it there; `false` if none came in time.
-    fn next(&mut self, frame: &mut Option<Frame>, timeout: Duration) -> bool;
-    /// Will no more frames come, ever?
-    fn ended(&self) -> bool;
-}
-
-/// What reads plates off a picture.
-pub trait Sight: Send {
-    /// All plates of a picture, best first.
-    fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]>;
-}
-
-/// What presses "open".
-pub trait Button: Send {
-    /// Presses it, if it was not pressed just now. `service`: for fire, rescue or police.
-    fn press(&self, service: bool) -> Pulse;
-}
-
-/// What the lane is told and what it is given.
-pub struct Parts {
-    /// Frames in.
-    pub frames: Box<dyn Frames>,
-    /// The reader of plates.
-    pub sight: Box<dyn Sight>,
-    /// The register's newest snapshot.
-    pub register: Box<dyn Fn() -> Arc<Snapshot> + Send>,
-    /// The barrier.
-    pub button: Box<dyn Button>,
-    /// The presence loop.
-    pub presence: Box<dyn Presence>,
-    /// What time it is.
-    pub clock: Box<dyn Clock>,
-    /// The mode that stewards set by hand.
-    pub hand: Hand,
-    /// Who is inside.
-    pub inside: Inside,
-    /// Arrivals out.
-    pub arrivals: Sender<Arrival>,
-    /// For those who want to see what the lane sees.
-    pub viewfinder: Arc<Viewfinder>,
-    /// Counters and latencies.
-    pub telemetry: Arc<Telemetry>,
-    /// The compound's rules.
-    pub rules: config::Gate,
-    /// Its hours.
-    pub schedule: config::Schedule,
-    /// How photographs of plates are looked for.
-    pub photo_check: config::PhotoCheck,
-}
+pub use parts::{Button, Frames, Parts, Sight};
 
 /// A car that crawls on is refused after this many times what a standing one is given.
 const CRAWLS: u32 = 5;
+/// A car that was refused, and has stood for so long since it came, is no longer read in every frame.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The lane: every stage, and what it remembers from frame to frame.
 pub struct Lane {
@@ -170,6 +115,14 @@ impl Lane {
         }
         let Some(current) = frame else { return false };
         let taken = self.parts.clock.now();
+        if !self.is_worth_reading(&current) {
+            self.parts.viewfinder.offer_unread(&current.picture);
+            self.parts.telemetry.frame_was_still(current.captured);
+            self.tracker.update(current.captured, &[], &mut self.gone);
+            self.finish_gone();
+            self.frame = Some(current);
+            return true;
+        }
 
         // 2. Every plate on it, a probability for each slot and character.
         let readings = match self.parts.sight.read(&current.picture) {
@@ -198,6 +151,24 @@ impl Lane {
         self.parts.telemetry.frame_read(self.parts.clock.since(taken), current.captured);
         self.frame = Some(current);
         true
+    }
+
+    /// Has anything changed since the frames before, or is there a car to be decided about?
+    fn is_worth_reading(&mut self, frame: &Frame) -> bool {
+        let tracks = self.tracker.tracks();
+        let undecided = tracks.iter().any(|track| !self.is_done_with(track, frame.captured));
+        let something_there = tracks.is_empty() && self.parts.presence.is_on() == Some(true);
+        let region = region_of(&frame.picture, self.parts.sight.lane());
+        self.parts.lookout.is_worth_reading(&frame.picture, region, frame.captured, undecided || something_there)
+    }
+
+    /// Is nothing to be expected of this car but that it drives on?
+    fn is_done_with(&self, track: &Track, at: Instant) -> bool {
+        match self.cars.iter().find(|car| car.track == track.id).and_then(|car| car.recorded) {
+            Some(Outcome::Opened) => true,
+            Some(_) => track.motion.stood(at) >= SETTLED,
+            None => false,
+        }
     }
 
     /// Takes over the register's newest snapshot.
@@ -308,115 +279,5 @@ impl Lane {
             }
             none => *none = Some((event, picture.clone())),
         }
-    }
-
-    /// Presses "open" for a car, unless its frame is too old. `plate` is the registered one it was taken for.
-    fn open(&mut self, car: usize, mut event: Event, plate: Option<Plate>, now: &Zoned, frame: &Frame) {
-        if self.parts.clock.since(frame.captured) > Duration::from_millis(self.parts.rules.max_frame_age_ms) {
-            self.parts.telemetry.stale();
-            (event.outcome, event.rule) = (Outcome::Refused, Rule::Stale);
-            self.keep_best(car, event, &frame.picture);
-            return;
-        }
-        // A parked car whose track breaks must not hold the gate open all night.
-        if event.plate.is_some_and(|plate| self.is_repeat(plate, Outcome::Opened)) {
-            (self.cars[car].recorded, self.cars[car].plate) = (Some(Outcome::Opened), event.plate);
-            return;
-        }
-        event.outcome = Outcome::Opened;
-        match self.parts.button.press(event.rule == Rule::Service) {
-            Pulse::Pressed(at) => {
-                let after = at.saturating_duration_since(frame.captured);
-                self.parts.telemetry.pulse(after);
-                let after_ms = after.as_secs_f64() * 1e3;
-                (event.pulse, event.times.relay_ms) = (Some(PulseReport::Pressed { after_ms }), Some(after_ms));
-                self.count_entry(&mut event, plate, now);
-            }
-            Pulse::JustPressed => {
-                // For the car in front. This one gets its own pulse once the gap is over; if it slips through before, its
-                // best look is put on record when it has gone.
-                event.pulse = Some(PulseReport::JustPressed);
-                self.keep_best(car, event, &frame.picture);
-                return;
-            }
-            Pulse::Failed(error) => {
-                tracing::error!(%error, "the barrier could not be opened");
-                (event.outcome, event.pulse) =
-                    (Outcome::Failed, Some(PulseReport::Failed { reason: error.to_string() }));
-            }
-        }
-        if self.cars[car].recorded != Some(event.outcome) {
-            self.record(car, event, frame.picture.clone());
-        }
-    }
-
-    /// It has been let in: a visitor has one entry less, and who is inside is inside.
-    fn count_entry(&self, event: &mut Event, plate: Option<Plate>, now: &Zoned) {
-        let Some(plate) = plate.filter(|_| event.rule != Rule::Service) else { return };
-        if event.rule == Rule::Pass
-            && let Some(pass) = policy::good_pass(&self.snapshot, plate, now)
-        {
-            // Another lane may have taken the last one in this very moment: one car more, once.
-            pass.take();
-            event.pass = Some(pass.id());
-        }
-        match self.parts.rules.direction {
-            Direction::In if event.vehicle.is_some() => event.already_inside = self.parts.inside.comes_in(plate),
-            Direction::Out if event.vehicle.is_some() => self.parts.inside.leaves(plate),
-            _ => {}
-        }
-    }
-
-    /// Hands an arrival on to be written down; never waits.
-    fn record(&mut self, car: usize, event: Event, picture: Picture) {
-        (self.cars[car].recorded, self.cars[car].plate) = (Some(event.outcome), event.plate);
-        self.cars[car].best = None;
-        if let Some(plate) = event.plate {
-            let repeat = event.outcome == Outcome::Refused && self.is_repeat(plate, Outcome::Refused);
-            self.recent.remember(plate, event.outcome, self.parts.clock.now());
-            if repeat {
-                return;
-            }
-        }
-        self.parts.telemetry.decided(event.outcome, event.rule);
-        if self.parts.arrivals.try_send(Arrival { event, picture }).is_err() {
-            self.parts.telemetry.event_lost();
-            tracing::error!("an arrival could not be put on record: the recorder does not keep up");
-        }
-    }
-
-    fn is_repeat(&mut self, plate: Plate, outcome: Outcome) -> bool {
-        let keep = Duration::from_secs(self.parts.rules.repeat_after_s);
-        self.recent.is_repeat(plate, outcome, self.parts.clock.now(), keep)
-    }
-
-    /// Puts cars on record that left undecided.
-    fn finish_gone(&mut self) {
-        for track in std::mem::take(&mut self.gone) {
-            let Some(i) = self.cars.iter().position(|c| c.track == track.id) else { continue };
-            // A thing that was a plate in one frame only is no arrival.
-            if self.cars[i].recorded.is_none()
-                && track.frames >= self.parts.rules.frames_to_open.max(2)
-                && let Some((event, picture)) = self.cars[i].best.take()
-            {
-                let event = self.farewell(event, &track);
-                if event.rule != Rule::Unreadable {
-                    self.record(i, event, picture);
-                }
-            }
-            self.cars.swap_remove(i);
-        }
-    }
-
-    /// The record of a car that has gone undecided: one that was only ever seen driving away has left.
-    fn farewell(&self, event: Event, track: &Track) -> Event {
-        let left = track.motion.heading() == Heading::Going && !track.motion.came && event.outcome == Outcome::Refused;
-        if !left {
-            return event;
-        }
-        if let (Some(vehicle), Direction::In) = (&event.vehicle, self.parts.rules.direction) {
-            self.parts.inside.leaves(vehicle.plate);
-        }
-        Event { outcome: Outcome::Seen, rule: Rule::Leaving, heading: Heading::Going, ..event }
     }
 }

@@ -22,6 +22,7 @@ use crate::picture::Picture;
 use crate::register::{Change, Dues, Pass, Register, Snapshot, Vehicle};
 use crate::store::Store;
 use crate::vision::Reading;
+use crate::vision::lookout::Lookout;
 use crate::vision::track::tests::reading;
 
 const TICK: Duration = Duration::from_millis(80);
@@ -152,6 +153,7 @@ fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
     let register = setting.register;
     let mut lane = Lane::new(Parts {
         frames: Box::new(Script { left, age: setting.age, clock: clock.clone(), sequence: 0 }),
+        lookout: Lookout::default(),
         sight: Box::new(Seen(readings, Vec::new())),
         register: Box::new(move || register.clone()),
         button: Box::new(presses.clone()),

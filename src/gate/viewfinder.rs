@@ -52,15 +52,16 @@ impl Viewfinder {
     /// The lane's side: copies the frame and its plates if it is wanted. Skips it if a watcher holds the lock.
     pub fn offer(&self, picture: &Picture, readings: &[Reading]) {
         let Some(mut inner) = self.inner.try_lock() else { return };
-        let wanted = inner.made.is_none() || inner.watched.is_some_and(|at| at.elapsed() < WATCHED_FOR);
-        if !wanted || inner.made.is_some_and(|at| at.elapsed() < EVERY) {
-            return;
+        if inner.show(picture) {
+            inner.view.marks.clear();
+            inner.view.marks.extend(readings.iter().map(|r| mark(r, picture)));
         }
-        let step = picture.width.max(picture.height).div_ceil(LONGEST).max(1);
-        subsample(picture, step, &mut inner.view.picture);
-        inner.view.number += 1;
-        inner.view.marks = readings.iter().map(|r| mark(r, picture)).collect();
-        inner.made = Some(Instant::now());
+    }
+
+    /// The same for a frame that was not read, because nothing has changed: the plates are those of the frame before.
+    pub fn offer_unread(&self, picture: &Picture) {
+        let Some(mut inner) = self.inner.try_lock() else { return };
+        inner.show(picture);
     }
 
     /// A watcher's side: the newest view; none before the first frame.
@@ -75,6 +76,21 @@ impl Viewfinder {
         let mut inner = self.inner.lock();
         inner.watched = Some(Instant::now());
         inner.made.map(|_| (inner.view.number, inner.view.marks.clone()))
+    }
+}
+
+impl Inner {
+    /// Copies the frame if a view is wanted; `false` if none is.
+    fn show(&mut self, picture: &Picture) -> bool {
+        let wanted = self.made.is_none() || self.watched.is_some_and(|at| at.elapsed() < WATCHED_FOR);
+        if !wanted || self.made.is_some_and(|at| at.elapsed() < EVERY) {
+            return false;
+        }
+        let step = picture.width.max(picture.height).div_ceil(LONGEST).max(1);
+        subsample(picture, step, &mut self.view.picture);
+        self.view.number += 1;
+        self.made = Some(Instant::now());
+        true
     }
 }
 
@@ -109,5 +125,18 @@ mod tests {
         finder.offer(&Picture::filled(64, 64, [9, 9, 9]), &[]);
         assert_eq!(finder.look().unwrap().picture.width, 960, "too soon for another one");
         assert_eq!(finder.glance().unwrap(), (1, vec![]));
+    }
+
+    #[test]
+    fn plates_stay_marked_while_nothing_changes() {
+        let (finder, picture) = (Viewfinder::default(), Picture::filled(64, 64, [9, 9, 9]));
+        finder.offer(&picture, &[crate::vision::track::tests::reading("苏F12345", 10.0, 40.0, 0.99)]);
+        let marks = finder.glance().unwrap().1;
+        finder.inner.lock().made = Instant::now().checked_sub(EVERY);
+        finder.offer_unread(&picture);
+        assert_eq!((finder.glance().unwrap(), marks[0].text.as_str()), ((2, marks.clone()), "苏F12345"));
+        finder.inner.lock().made = Instant::now().checked_sub(EVERY);
+        finder.offer(&picture, &[]);
+        assert_eq!(finder.glance().unwrap(), (3, vec![]));
     }
 }

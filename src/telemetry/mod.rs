@@ -29,6 +29,7 @@ struct Decision {
 pub struct Telemetry {
     registry: Registry,
     frames: Counter,
+    still_frames: Counter,
     failed_frames: Counter,
     stale: Counter,
     lost_events: Counter,
@@ -43,7 +44,41 @@ pub struct Telemetry {
     beat: Mutex<Instant>,
     /// The barrier's notes, the webhooks, the broker.
     pub house: House,
+    computing: Mutex<Computing>,
+    provider: Family<Computes, Gauge>,
+    building: Gauge,
 }
+
+/// What computes.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Computes {
+    provider: &'static str,
+}
+
+/// What the networks run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Computing {
+    /// They have not been loaded yet.
+    #[default]
+    NotYet,
+    /// A provider builds its engines, which may take minutes; since when.
+    Building {
+        /// Such as `tensorrt`.
+        provider: &'static str,
+        /// When it began.
+        since: Instant,
+    },
+    /// They run.
+    On {
+        /// Such as `cpu`.
+        provider: &'static str,
+        /// What was wanted instead, and why it cannot be had.
+        instead_of: Option<String>,
+    },
+}
+
+/// Engines that are built for longer than this will not come to an end.
+const BUILDING_AT_MOST: Duration = Duration::from_secs(45 * 60);
 
 /// A lane that has not moved for so long is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -56,6 +91,7 @@ impl Default for Telemetry {
         let mut registry = Registry::with_prefix("plategate");
         let mut telemetry = Telemetry {
             frames: Counter::default(),
+            still_frames: Counter::default(),
             failed_frames: Counter::default(),
             stale: Counter::default(),
             lost_events: Counter::default(),
@@ -69,9 +105,17 @@ impl Default for Telemetry {
             newest: Mutex::new(None),
             beat: Mutex::new(Instant::now()),
             house: House::default(),
+            computing: Mutex::default(),
+            provider: Family::default(),
+            building: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("frames", "Frames read", telemetry.frames.clone());
+        registry.register(
+            "still_frames",
+            "Frames left unread because nothing had changed",
+            telemetry.still_frames.clone(),
+        );
         registry.register("failed_frames", "Frames that could not be read", telemetry.failed_frames.clone());
         registry.register("stale_frames", "Frames too old to open for", telemetry.stale.clone());
         registry.register("lost_events", "Arrivals that could not be put on record", telemetry.lost_events.clone());
@@ -81,6 +125,8 @@ impl Default for Telemetry {
         registry.register_with_unit("pulse", "Capture to the relay's edge", seconds.clone(), telemetry.pulse.clone());
         let recording = telemetry.recording.clone();
         registry.register_with_unit("record", "Arrival handed over to record on the disk", seconds.clone(), recording);
+        registry.register("provider", "1 for what the networks run on", telemetry.provider.clone());
+        registry.register("building_engines", "1 while a provider builds its engines", telemetry.building.clone());
         registry.register("camera_live", "1 while frames come", telemetry.camera_live.clone());
         registry.register_with_unit("frame_age", "Age of the newest frame read", seconds, telemetry.age.clone());
         telemetry.house.register(&mut registry);
@@ -97,14 +143,38 @@ impl Telemetry {
         *self.newest.lock() = Some(captured);
     }
 
+    /// A frame showed the same lane as before, and was left unread.
+    pub fn frame_was_still(&self, captured: Instant) {
+        self.still_frames.inc();
+        *self.newest.lock() = Some(captured);
+    }
+
     /// The lane moved, with or without a frame.
     pub fn beat(&self) {
         *self.beat.lock() = Instant::now();
     }
 
-    /// Did the lane move lately?
+    /// Did the lane move lately, or is it waiting for engines that are being built?
     pub fn lane_is_alive(&self) -> bool {
-        self.beat.lock().elapsed() < STUCK_AFTER
+        let builds =
+            matches!(*self.computing.lock(), Computing::Building { since, .. } if since.elapsed() < BUILDING_AT_MOST);
+        builds || self.beat.lock().elapsed() < STUCK_AFTER
+    }
+
+    /// The networks are being loaded, or have been.
+    pub fn computes(&self, computing: Computing) {
+        self.building.set(i64::from(matches!(computing, Computing::Building { .. })));
+        if let Computing::On { provider, .. } = computing {
+            self.provider.clear();
+            self.provider.get_or_create(&Computes { provider }).set(1);
+        }
+        self.beat();
+        *self.computing.lock() = computing;
+    }
+
+    /// What the networks run on.
+    pub fn computing(&self) -> Computing {
+        self.computing.lock().clone()
     }
 
     /// A frame could not be read.
@@ -137,9 +207,14 @@ impl Telemetry {
         self.lost_events.inc();
     }
 
-    /// Frames read so far.
+    /// Frames looked at so far, those included that were left unread because nothing had changed.
     pub fn frames(&self) -> u64 {
-        self.frames.get()
+        self.frames.get() + self.still_frames.get()
+    }
+
+    /// Frames left unread so far because nothing had changed.
+    pub fn still_frames(&self) -> u64 {
+        self.still_frames.get()
     }
 
     /// The age of the newest frame that was read.
@@ -177,11 +252,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn engines_that_are_built_are_told_and_no_lane_is_stuck_meanwhile() {
+        let telemetry = Telemetry::default();
+        *telemetry.beat.lock() = Instant::now().checked_sub(STUCK_AFTER * 2).unwrap();
+        assert!(!telemetry.lane_is_alive());
+        telemetry.computes(Computing::Building { provider: "tensorrt", since: Instant::now() });
+        *telemetry.beat.lock() = Instant::now().checked_sub(STUCK_AFTER * 2).unwrap();
+        assert!(telemetry.lane_is_alive() && telemetry.text(true).contains("plategate_building_engines 1"));
+        telemetry.computes(Computing::On { provider: "cuda", instead_of: None });
+        let text = telemetry.text(true);
+        assert!(text.contains("plategate_building_engines 0"), "{text}");
+        assert!(text.contains(r#"plategate_provider{provider="cuda"} 1"#), "{text}");
+    }
+
+    #[test]
     fn what_was_counted_is_on_the_page() {
         let telemetry = Telemetry::default();
         telemetry.frame_read(Duration::from_millis(4), Instant::now());
         telemetry.decided(Outcome::Opened, Rule::Paid);
+        telemetry.frame_was_still(Instant::now());
         let text = telemetry.text(true);
+        assert!(text.contains("plategate_still_frames_total 1"), "{text}");
+        assert_eq!((telemetry.frames(), telemetry.still_frames()), (2, 1));
         assert!(text.contains("plategate_frames_total 1"), "{text}");
         assert!(text.contains(r#"plategate_decisions_total{outcome="opened",rule="paid"} 1"#), "{text}");
         assert!(text.contains("plategate_frame_seconds_bucket"), "{text}");

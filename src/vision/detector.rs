@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-
-use ort::session::Session;
-use ort::value::TensorRef;
+use std::time::Duration;
 
 use super::VisionError;
+use super::network::Network;
 use super::runtime::Model;
 use super::shrink::Scratch;
-use super::warp::Planes;
 use crate::config;
 use crate::picture::{Picture, Quad, drop_covered};
 
@@ -18,7 +16,7 @@ const STRIDE: usize = 8;
 /// Cells with a lower score are nothing. Low on purpose: the refiner and the reader turn false finds away.
 const THRESHOLD: f32 = 0.3;
 /// More plates than this in one frame are not looked at.
-const MOST: usize = 8;
+const MOST: usize = 12;
 
 /// A rough find.
 #[derive(Clone, Copy, Debug)]
@@ -29,27 +27,27 @@ pub struct Found {
     pub quad: Quad,
 }
 
-/// The detector: one session per input shape, made when first needed.
+/// The detector: one network per input shape, made when first needed.
 pub struct Detector {
     model: Model,
     settings: config::Vision,
-    sessions: HashMap<(usize, usize), (Session, Planes)>,
+    networks: HashMap<(usize, usize), Network>,
     scratch: Scratch,
     found: Vec<Found>,
 }
 
 impl Detector {
-    /// Reads the model; the session for wide frames is made at once, so that a wrong file is found here.
+    /// Reads the model; the network for 1080p frames is made at once, so that a wrong file is found here.
     pub fn load(settings: &config::Vision) -> Result<Detector, VisionError> {
         let model = Model::read(settings, "detector")?;
         let mut detector = Detector {
             model,
             settings: settings.clone(),
-            sessions: HashMap::new(),
+            networks: HashMap::new(),
             scratch: Scratch::default(),
             found: Vec::new(),
         };
-        let (width, height) = whole_shape(1920, 1080, settings.search_px);
+        let (width, height) = usual_shape(settings);
         detector.prepare(width, height)?;
         Ok(detector)
     }
@@ -61,14 +59,20 @@ impl Detector {
 
     /// When and how the model was trained.
     pub fn trained(&self) -> String {
-        self.sessions.values().next().map(|(s, _)| Model::trained(s)).unwrap_or_default()
+        self.networks.values().next().map(|n| Model::trained(n.session())).unwrap_or_default()
     }
 
-    /// Makes the session for this input shape, if there is none yet.
+    /// How long its networks have run since this was last asked.
+    pub fn take_spent(&mut self) -> Duration {
+        self.networks.values_mut().map(Network::take_spent).sum()
+    }
+
+    /// Makes the network for this input shape, if there is none yet.
     fn prepare(&mut self, width: usize, height: usize) -> Result<(), VisionError> {
-        if let Entry::Vacant(place) = self.sessions.entry((width, height)) {
+        if let Entry::Vacant(place) = self.networks.entry((width, height)) {
             let session = self.model.session(&self.settings, &[("height", height), ("width", width)])?;
-            place.insert((session, Planes::new(width, height)));
+            let answer = [1, 9, height / STRIDE, width / STRIDE];
+            place.insert(Network::new(session, "image", [width, height], &[("plates", &answer)])?);
         }
         Ok(())
     }
@@ -80,18 +84,12 @@ impl Detector {
         let search = ((self.settings.search_px as f32 * share) as usize).next_multiple_of(32);
         let (width, height) = input_shape(picture, region, search, self.settings.lane.is_some());
         self.prepare(width, height)?;
-        let Some((session, planes)) = self.sessions.get_mut(&(width, height)) else {
-            return Err(VisionError::Answer("the detector has no session for this shape"));
+        let Some(network) = self.networks.get_mut(&(width, height)) else {
+            return Err(VisionError::Answer("the detector has no network for this shape"));
         };
-        let scale = planes.fit(picture, region, &mut self.scratch);
-        let input = TensorRef::from_array_view(([1, 3, height, width], planes.values.as_slice()))?;
-        let outputs = session.run(ort::inputs![input])?;
-        let (_, answer) = outputs["plates"].try_extract_tensor::<f32>()?;
-        let (h, w) = (height / STRIDE, width / STRIDE);
-        if answer.len() != 9 * h * w {
-            return Err(VisionError::Answer("the detector's answer has another shape"));
-        }
-        decode(answer, w, h, &mut self.found);
+        let scale = network.planes().fit(picture, region, &mut self.scratch);
+        network.run()?;
+        decode(network.answer(0), width / STRIDE, height / STRIDE, &mut self.found);
         let [left, top, ..] = region;
         for find in &mut self.found {
             find.quad = Quad(find.quad.0.map(|[x, y]| [x / scale + left as f32, y / scale + top as f32]));
@@ -101,14 +99,20 @@ impl Detector {
 }
 
 /// The part of the picture to look at, in pixels.
-fn region_of(picture: &Picture, lane: Option<[f32; 4]>) -> [usize; 4] {
+pub fn region_of(picture: &Picture, lane: Option<[f32; 4]>) -> [usize; 4] {
     let Some([x, y, w, h]) = lane else { return [0, 0, picture.width, picture.height] };
     let share = |v: f32, of: usize| ((v * of as f32) as usize).min(of);
-    let left = share(x, picture.width).min(picture.width - 1);
-    let top = share(y, picture.height).min(picture.height - 1);
+    let left = share(x, picture.width).min(picture.width.saturating_sub(1));
+    let top = share(y, picture.height).min(picture.height.saturating_sub(1));
     let width = share(w, picture.width).clamp(1, picture.width - left);
     let height = share(h, picture.height).clamp(1, picture.height - top);
     [left, top, width, height]
+}
+
+/// The network's input for a 1080p frame, or for the lane on it: width and height.
+pub fn usual_shape(settings: &config::Vision) -> (usize, usize) {
+    let frame = Picture { width: 1920, height: 1080, bgr: Vec::new() };
+    input_shape(&frame, region_of(&frame, settings.lane), settings.search_px, settings.lane.is_some())
 }
 
 /// The network's input for a whole frame, width and height: by the frame's proportions, its longer side `search` pixels.
@@ -153,7 +157,7 @@ fn decode(answer: &[f32], w: usize, h: usize, found: &mut Vec<Found>) {
             }
         }
     }
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
     drop_covered(found, |f| &f.quad);
     found.truncate(MOST);
 }

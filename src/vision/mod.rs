@@ -1,10 +1,13 @@
 //! Reading plates: a picture in, [`Reading`]s out.
 //!
-//! [`detector`] (where are plates, from a small copy) → [`rectifier`] (exact corners at full resolution) → [`reader`] (the
+//! [`lookout`] (did anything change?) → [`detector`] (where are plates, from a small copy) → [`rectifier`] (exact corners at full resolution) → [`reader`] (the
 //! plate laid flat, a probability per slot and character); [`track`] joins the readings of one car. This room knows
 //! nothing of registers and barriers.
 
 pub mod detector;
+pub mod lookout;
+mod network;
+pub mod profile;
 pub mod reader;
 pub mod reading;
 pub mod rectifier;
@@ -20,11 +23,11 @@ use std::time::{Duration, Instant};
 pub use reading::{Reading, SlotProbabilities};
 pub(crate) use runtime::try_model;
 
-use crate::config;
+use crate::config::{self, Provider};
 use crate::picture::{Picture, Quad, drop_covered};
 use detector::{Detector, Found};
 use reader::Reader;
-use rectifier::Rectifier;
+use rectifier::{Rectifier, Refined};
 
 /// Why plates cannot be read. Each names the file and the fix.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,9 @@ pub enum VisionError {
         /// The file looked for.
         name: String,
     },
+    /// ONNX Runtime with OpenVINO is nowhere.
+    #[error("ONNX Runtime with OpenVINO was not found: run `scripts/openvino`, or set vision.onnxruntime to the file")]
+    OpenvinoNotFound,
     /// The library there is will not do.
     #[error("{path}: {problem}: run `make build`, or set vision.onnxruntime to ONNX Runtime 1.24 or newer")]
     Library {
@@ -74,11 +80,13 @@ pub struct Timings {
     pub rectify: Duration,
     /// Flattening and reading, all plates together.
     pub read: Duration,
+    /// Of all that, inside of the networks.
+    pub networks: Duration,
 }
 
 /// A find that the refiner believes less is none.
 const PLATE: f32 = 0.5;
-/// A find that the refiner believes to have two rows with more than this probability is read both ways.
+/// A find that the refiner believes to have two rows with more than this probability may have two, or one.
 const MAYBE_TWO_ROWS: f32 = 0.1;
 /// A reading whose weakest slot is below this is tried again from corners placed a little otherwise.
 const UNSURE: f32 = 0.95;
@@ -87,8 +95,20 @@ const OTHER_STARTS: [[f32; 2]; 3] = [[1.0, 1.0], [1.1, 1.15], [0.95, 0.9]];
 /// The longer side of the copies that a photograph is looked at in once more, as shares of `vision.search_px`.
 const CLOSER: f32 = 1.5;
 const FARTHER: f32 = 0.5;
+/// The detector's corners of a plate that is wide enough are not narrower than this share of that.
+const SURELY_NARROWER: f32 = 0.7;
 /// A reading is dropped if its characters are less likely than this on (geometric) average: lamps, grilles, lettering.
 const BELIEVABLE: f32 = 0.6;
+
+/// How hard a picture is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// A frame, after which comes another: every plate is read once. What may be one row or two is read as `two_rows` says,
+    /// which is the other way round in the next frame.
+    Frame { two_rows: bool },
+    /// A photograph: what is in doubt is read again.
+    Photograph,
+}
 
 /// The three networks with their buffers, for one thread.
 pub struct Vision {
@@ -98,11 +118,34 @@ pub struct Vision {
     narrowest: f32,
     readings: Vec<Reading>,
     timings: Timings,
+    /// Is this frame's turn to read two rows where there may be one or two?
+    two_rows: bool,
+    provider: Provider,
+    instead_of: Option<String>,
 }
 
 impl Vision {
-    /// Loads ONNX Runtime and the models.
+    /// Loads ONNX Runtime and the models, on the configured provider or else on the first of `vision.fallback` that can be
+    /// had. Fails with the wanted provider's error if none can.
     pub fn load(settings: &config::Vision) -> Result<Vision, VisionError> {
+        let mut refused: Option<VisionError> = None;
+        for provider in settings.order() {
+            match Vision::load_on(&config::Vision { provider, ..settings.clone() }) {
+                Ok(vision) => {
+                    let instead_of = refused.map(|error| format!("{}: {error}", settings.provider));
+                    if let Some(wanted) = &instead_of {
+                        tracing::warn!(%provider, wanted, "what was wanted cannot be had: another provider computes");
+                    }
+                    return Ok(Vision { instead_of, ..vision });
+                }
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(VisionError::Answer("no provider is configured")))
+    }
+
+    /// On this very provider.
+    fn load_on(settings: &config::Vision) -> Result<Vision, VisionError> {
         Ok(Vision {
             rectifier: Rectifier::load(settings)?,
             reader: Reader::load(settings)?,
@@ -110,27 +153,35 @@ impl Vision {
             narrowest: settings.narrowest_plate_px,
             readings: Vec::new(),
             timings: Timings::default(),
+            two_rows: false,
+            provider: settings.provider,
+            instead_of: None,
         })
     }
 
-    /// Reads all plates of a picture, best first.
+    /// Reads all plates of a frame, best first: each once, and none that are too small.
     pub fn read(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
         self.readings.clear();
         self.timings = Timings::default();
-        self.look(picture, 1.0)?;
+        self.two_rows = !self.two_rows;
+        self.look(picture, 1.0, Effort::Frame { two_rows: self.two_rows })?;
+        let networks = [self.detector.take_spent(), self.rectifier.take_spent(), self.reader.take_spent()];
+        self.timings.networks = networks.iter().sum();
         Ok(&self.readings)
     }
 
-    /// Reads a photograph, which has no next frame: as [`Vision::read`] does, and where that is not sure of what it read,
-    /// in a larger copy too; where nothing is found, in a smaller copy, for plates that fill the picture, and as a plate
+    /// Reads a photograph, which has no next frame: what is in doubt is read again, and where that is not sure of what it
+    /// read, in a larger copy too; where nothing is found, in a smaller copy, for plates that fill the picture, and as a plate
     /// without surroundings.
     pub fn read_photograph(&mut self, picture: &Picture) -> Result<&[Reading], VisionError> {
-        self.read(picture)?;
+        self.readings.clear();
+        self.timings = Timings::default();
+        self.look(picture, 1.0, Effort::Photograph)?;
         if !self.is_sure() {
-            self.look(picture, CLOSER)?;
+            self.look(picture, CLOSER, Effort::Photograph)?;
         }
         if self.readings.is_empty() {
-            self.look(picture, FARTHER)?;
+            self.look(picture, FARTHER, Effort::Photograph)?;
         }
         // A picture of a plate alone has no surroundings that a detector could know it by.
         let (w, h) = (picture.width as f32, picture.height.max(1) as f32);
@@ -146,7 +197,7 @@ impl Vision {
     }
 
     /// Finds and reads, and puts what is read among the readings.
-    fn look(&mut self, picture: &Picture, share: f32) -> Result<(), VisionError> {
+    fn look(&mut self, picture: &Picture, share: f32, effort: Effort) -> Result<(), VisionError> {
         if picture.width == 0 || picture.height == 0 {
             return Ok(());
         }
@@ -154,7 +205,8 @@ impl Vision {
         let found = self.detector.find(picture, share)?;
         self.timings.detect += begun.elapsed();
         let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
-        Judges { rectifier, reader, picture, timings }.judge(found, self.narrowest, &mut self.readings)
+        let narrowest = self.narrowest;
+        Judges { rectifier, reader, picture, timings, narrowest, effort }.judge(found, &mut self.readings)
     }
 
     /// Reads a picture that may show a plate alone, as such too: edge to edge, or with its corners refined. That reading
@@ -166,7 +218,8 @@ impl Vision {
         let (w, h) = (picture.width as f32, picture.height as f32);
         let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
         let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
-        let mut judges = Judges { rectifier, reader, picture, timings };
+        let (narrowest, effort) = (self.narrowest, Effort::Photograph);
+        let mut judges = Judges { rectifier, reader, picture, timings, narrowest, effort };
         let refined = judges.read(&whole, 0.0)?;
         let edge = judges.read_at(&whole, h > 0.42 * w, 0.0, 0.0)?;
         let crop = refined.into_iter().chain(edge).filter(is_believable);
@@ -195,12 +248,23 @@ impl Vision {
         self.timings
     }
 
+    /// What computes.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Where that is not what was wanted: what was, and why it cannot be had.
+    pub fn instead_of(&self) -> Option<&str> {
+        self.instead_of.as_deref()
+    }
+
     /// The library and the models in use, for `doctor`.
     pub fn describe(&self, settings: &config::Vision) -> String {
         let library = runtime::library(settings).map(|l| format!("{} ({})", l.version, l.path.display()));
         format!(
-            "ONNX Runtime {}; detector {}; corners {}; reader {}",
+            "ONNX Runtime {}, {}; detector {}; corners {}; reader {}",
             library.unwrap_or_default(),
+            self.provider,
             self.detector.trained(),
             self.rectifier.trained(),
             self.reader.trained()
@@ -214,18 +278,25 @@ struct Judges<'a> {
     reader: &'a mut Reader,
     picture: &'a Picture,
     timings: &'a mut Timings,
+    /// Narrower plates are not read, pixels.
+    narrowest: f32,
+    effort: Effort,
 }
 
 impl Judges<'_> {
     /// Reads all finds into `readings`, best first; of those that cover one another only the best stays.
-    fn judge(&mut self, found: &[Found], narrowest: f32, readings: &mut Vec<Reading>) -> Result<(), VisionError> {
+    fn judge(&mut self, found: &[Found], readings: &mut Vec<Reading>) -> Result<(), VisionError> {
         for find in found {
+            // The detector's corners are off by a few per cent; what is much too small need not be refined either.
+            if find.quad.width() < SURELY_NARROWER * self.narrowest {
+                continue;
+            }
             let reading = self.read(&find.quad, find.score)?;
-            if let Some(reading) = reading.filter(|r| r.quad.width() >= narrowest && is_believable(r)) {
-                readings.push(self.read_again(reading)?);
+            if let Some(reading) = reading.filter(is_believable) {
+                readings.push(if self.effort == Effort::Photograph { self.read_again(reading)? } else { reading });
             }
         }
-        readings.sort_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
+        readings.sort_unstable_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
         drop_covered(readings, |r| &r.quad);
         Ok(())
     }
@@ -235,7 +306,13 @@ impl Judges<'_> {
         let begun = Instant::now();
         let refined = self.rectifier.refine(self.picture, rough)?;
         self.timings.rectify += begun.elapsed();
-        let Some(refined) = refined.filter(|r| r.is_plate >= PLATE) else { return Ok(None) };
+        let is_one = |r: &Refined| r.is_plate >= PLATE && r.quad.width() >= self.narrowest;
+        let Some(refined) = refined.filter(is_one) else { return Ok(None) };
+        if let Effort::Frame { two_rows } = self.effort {
+            let may_be_either = (MAYBE_TWO_ROWS..1.0 - MAYBE_TWO_ROWS).contains(&refined.two_rows);
+            let two_rows = if may_be_either { two_rows } else { refined.two_rows > 0.5 };
+            return self.read_at(&refined.quad, two_rows, score, refined.is_plate);
+        }
         let mut best = self.read_at(&refined.quad, false, score, refined.is_plate)?;
         // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
         if refined.two_rows > MAYBE_TWO_ROWS

@@ -1,8 +1,6 @@
 //! The flat plate in, a probability for each slot and character out.
 
-use ort::session::Session;
-use ort::value::TensorRef;
-
+use super::network::Network;
 use super::runtime::Model;
 use super::warp::{Homography, Planes};
 use super::{SlotProbabilities, VisionError};
@@ -36,20 +34,25 @@ pub struct Read {
 
 /// The reader.
 pub struct Reader {
-    session: Session,
-    plate: Planes,
+    network: Network,
 }
 
 impl Reader {
     /// Reads `reader.onnx`.
     pub fn load(settings: &config::Vision) -> Result<Reader, VisionError> {
         let session = Model::read(settings, "reader")?.session(settings, &[])?;
-        Ok(Reader { session, plate: Planes::new(WIDTH, HEIGHT) })
+        let answers: [(&str, &[usize]); 2] = [("slots", &[1, SLOTS, ALPHABET.len()]), ("colour", &[1, 6])];
+        Ok(Reader { network: Network::new(session, "plate", [WIDTH, HEIGHT], &answers)? })
+    }
+
+    /// How long the network has run since this was last asked.
+    pub fn take_spent(&mut self) -> std::time::Duration {
+        self.network.take_spent()
     }
 
     /// When and how the model was trained.
     pub fn trained(&self) -> String {
-        Model::trained(&self.session)
+        Model::trained(self.network.session())
     }
 
     /// Lays the plate flat and reads it; none if its corners make no quadrilateral.
@@ -57,26 +60,22 @@ impl Reader {
         if !self.flatten(picture, quad, two_rows) {
             return Ok(None);
         }
-        let sharpness = sharpness(&self.plate);
-        let input = TensorRef::from_array_view(([1, 3, HEIGHT, WIDTH], self.plate.values.as_slice()))?;
-        let outputs = self.session.run(ort::inputs![input])?;
-        let (_, logits) = outputs["slots"].try_extract_tensor::<f32>()?;
-        let (_, colours) = outputs["colour"].try_extract_tensor::<f32>()?;
-        if logits.len() != SLOTS * ALPHABET.len() || colours.len() != 6 {
-            return Err(VisionError::Answer("the reader's answer has another shape"));
-        }
+        let sharpness = sharpness(self.network.planes());
+        self.network.run()?;
+        let (logits, colours) = (self.network.answer(0), self.network.answer(1));
         Ok(Some(Read { slots: SlotProbabilities::from_logits(logits), colours: softmax(colours), sharpness }))
     }
 
     fn flatten(&mut self, picture: &Picture, quad: &Quad, two_rows: bool) -> bool {
+        let plate = self.network.planes();
         if !two_rows {
-            return self.plate.warp(picture, quad, &PLATE, 0..WIDTH);
+            return plate.warp(picture, quad, &PLATE, 0..WIDTH);
         }
         let unit = Quad([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]);
         let Some(inner) = Homography::between(&unit, quad) else { return false };
         let part = |a: f32, b: f32| inner.apply_quad(&Quad([[0.0, a], [1.0, a], [1.0, b], [0.0, b]]));
-        self.plate.warp(picture, &part(0.0, SPLIT), &UPPER, 0..50)
-            && self.plate.warp(picture, &part(SPLIT, 1.0), &LOWER, 50..WIDTH)
+        plate.warp(picture, &part(0.0, SPLIT), &UPPER, 0..50)
+            && plate.warp(picture, &part(SPLIT, 1.0), &LOWER, 50..WIDTH)
     }
 }
 

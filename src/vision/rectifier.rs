@@ -1,11 +1,9 @@
 //! Exact corners at full resolution: a rough quadrilateral in, a refined one out.
 
-use ort::session::Session;
-use ort::value::TensorRef;
-
 use super::VisionError;
+use super::network::Network;
 use super::runtime::Model;
-use super::warp::{Homography, Planes};
+use super::warp::Homography;
 use crate::config;
 use crate::picture::{Picture, Quad};
 
@@ -27,20 +25,25 @@ pub struct Refined {
 
 /// The corner refiner.
 pub struct Rectifier {
-    session: Session,
-    patch: Planes,
+    network: Network,
 }
 
 impl Rectifier {
     /// Reads `corners.onnx`.
     pub fn load(settings: &config::Vision) -> Result<Rectifier, VisionError> {
         let session = Model::read(settings, "corners")?.session(settings, &[])?;
-        Ok(Rectifier { session, patch: Planes::new(144, 48) })
+        let network = Network::new(session, "patch", [144, 48], &[("corners", &[1, 8]), ("flags", &[1, 2])])?;
+        Ok(Rectifier { network })
+    }
+
+    /// How long the network has run since this was last asked.
+    pub fn take_spent(&mut self) -> std::time::Duration {
+        self.network.take_spent()
     }
 
     /// When and how the model was trained.
     pub fn trained(&self) -> String {
-        Model::trained(&self.session)
+        Model::trained(self.network.session())
     }
 
     /// Refines a find; none if its corners make no quadrilateral.
@@ -55,14 +58,12 @@ impl Rectifier {
 
     fn look(&mut self, picture: &Picture, quad: &Quad) -> Result<Option<Refined>, VisionError> {
         let Some(back) = Homography::between(&PLACE, quad) else { return Ok(None) };
-        if !self.patch.warp(picture, quad, &PLACE, 0..144) {
+        if !self.network.planes().warp(picture, quad, &PLACE, 0..144) {
             return Ok(None);
         }
-        let input = TensorRef::from_array_view(([1usize, 3, 48, 144], self.patch.values.as_slice()))?;
-        let outputs = self.session.run(ort::inputs![input])?;
-        let (_, c) = outputs["corners"].try_extract_tensor::<f32>()?;
-        let (_, flags) = outputs["flags"].try_extract_tensor::<f32>()?;
-        let (&[a, b, c, d, e, f, g, h], &[is_plate, two_rows]) = (c, flags) else {
+        self.network.run()?;
+        let (corners, flags) = (self.network.answer(0), self.network.answer(1));
+        let (&[a, b, c, d, e, f, g, h], &[is_plate, two_rows]) = (corners, flags) else {
             return Err(VisionError::Answer("the refiner's answer has another shape"));
         };
         let quad = back.apply_quad(&Quad([[a, b], [c, d], [e, f], [g, h]]));

@@ -22,6 +22,8 @@ use crate::text::one_line;
 const API: u32 = 24;
 /// The version that is installed by default.
 const VERSION: &str = "1.32.0";
+/// The same with OpenVINO, as `scripts/openvino` fetches it.
+const OPENVINO_VERSION: &str = "1.24.1";
 /// Larger files are no models of ours.
 const LARGEST_MODEL: u64 = 64 << 20;
 
@@ -44,7 +46,7 @@ pub fn library(settings: &config::Vision) -> Result<&'static Library, VisionErro
     if let Some(library) = LIBRARY.get() {
         return Ok(library);
     }
-    let path = find_library(settings.onnxruntime.as_deref())?;
+    let path = find_library(settings.onnxruntime.as_deref(), settings.provider)?;
     let version = inspect(&path)?;
     let broken = |error: String| VisionError::Library { path: path.clone(), problem: error };
     let builder = ort::init_from(&path).map_err(|e| broken(e.to_string()))?;
@@ -54,13 +56,24 @@ pub fn library(settings: &config::Vision) -> Result<&'static Library, VisionErro
 }
 
 /// Where the library is: the configuration, the environment, beside the program, the checkout, the system.
-fn find_library(configured: Option<&Path>) -> Result<PathBuf, VisionError> {
+/// OpenVINO comes in a library of its own.
+fn find_library(configured: Option<&Path>, provider: Provider) -> Result<PathBuf, VisionError> {
     let missing = |path: &Path| VisionError::Library { path: path.to_path_buf(), problem: "no such file".into() };
     if let Some(path) = configured {
         return if path.is_file() { Ok(path.to_path_buf()) } else { Err(missing(path)) };
     }
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from) {
         return if path.is_file() { Ok(path) } else { Err(missing(&path)) };
+    }
+    if provider == Provider::Openvino {
+        let name = format!("libonnxruntime.so.{OPENVINO_VERSION}");
+        let cached = Path::new(".cache/onnxruntime-openvino").join(OPENVINO_VERSION).join(&name);
+        let installed = Path::new("/usr/lib/plategate/openvino").join(&name);
+        return upwards(&cached)
+            .into_iter()
+            .chain([installed])
+            .find(|path| path.is_file())
+            .ok_or(VisionError::OpenvinoNotFound);
     }
     let name = format!("libonnxruntime.so.{VERSION}");
     let cached = Path::new(".cache/onnxruntime").join(VERSION).join(&name);
@@ -142,6 +155,8 @@ pub struct Model {
     pub path: PathBuf,
     role: &'static str,
     bytes: Vec<u8>,
+    /// Where its session writes down how long each node took.
+    profile: Option<PathBuf>,
 }
 
 impl Model {
@@ -164,14 +179,34 @@ impl Model {
             return Err(wrong(format!("{size} bytes are no {role} model")));
         }
         let bytes = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
-        Ok(Model { path, role, bytes })
+        Ok(Model { path, role, bytes, profile: None })
+    }
+
+    /// Has its session write down how long each node took, into a file whose name begins so.
+    pub fn profiled(self, prefix: PathBuf) -> Model {
+        Model { profile: Some(prefix), ..self }
     }
 
     /// Makes a session, with the named dimensions fixed.
     pub fn session(&self, settings: &config::Vision, dimensions: &[(&str, usize)]) -> Result<Session, VisionError> {
         let library = library(settings)?;
         let wrong = |problem: String| VisionError::Model { path: self.path.clone(), problem };
-        let session = build(library, settings, &self.bytes, dimensions).map_err(|e| wrong(one_line(&e.to_string())))?;
+        let build = |all_of_it: bool| build(library, settings, self, dimensions, all_of_it);
+        // A provider that leaves parts of a network to the CPU is told of. To try that with TensorRT would build its engine twice.
+        let strict = !matches!(settings.provider, Provider::Cpu | Provider::Tensorrt);
+        let session = build(strict).or_else(|error| {
+            let again = if strict { build(false) } else { Err(error) };
+            if again.is_ok() {
+                let (network, provider) = (self.role, settings.provider.name());
+                tracing::warn!(
+                    network,
+                    provider,
+                    "parts of this network run on the CPU: the provider cannot do all of it"
+                );
+            }
+            again
+        });
+        let session = session.map_err(|e| wrong(one_line(&e.to_string())))?;
         self.check(&session).map_err(wrong)?;
         Ok(session)
     }
@@ -210,8 +245,9 @@ impl Model {
 fn build(
     library: &Library,
     settings: &config::Vision,
-    bytes: &[u8],
+    model: &Model,
     dimensions: &[(&str, usize)],
+    all_of_it: bool,
 ) -> Result<Session, ort::Error> {
     let mut builder = Session::builder(&library.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -222,23 +258,56 @@ fn build(
     for &(name, size) in dimensions {
         builder = builder.with_dimension_override(name, size as i64)?;
     }
-    register(settings.provider, &mut builder)?;
-    builder.commit_from_memory(bytes)
+    if let Some(prefix) = &model.profile {
+        builder = builder.with_profiling(prefix)?;
+    }
+    if all_of_it {
+        builder = builder.with_disable_cpu_fallback()?;
+    }
+    register(settings, &mut builder)?;
+    builder.commit_from_memory(&model.bytes)
 }
 
 /// Asks for the provider, and fails if the library does not have it: a gate that silently fell back to the CPU would
 /// only be slow.
-fn register(provider: Provider, builder: &mut SessionBuilder) -> ort::Result<()> {
-    match provider {
+fn register(settings: &config::Vision, builder: &mut SessionBuilder) -> ort::Result<()> {
+    use ort::ep;
+    let cache = settings.engine_cache.as_ref().map(|folder| folder.join(settings.provider.name()));
+    if let Some(folder) = &cache {
+        std::fs::create_dir_all(folder).map_err(|e| ort::Error::new(format!("{}: {e}", folder.display())))?;
+    }
+    let cache = cache.map(|folder| folder.display().to_string());
+    match settings.provider {
         Provider::Cpu => Ok(()),
-        Provider::Cuda => ort::ep::CUDA::default().register(builder),
-        Provider::Tensorrt => ort::ep::TensorRT::default().register(builder),
-        Provider::Openvino => ort::ep::OpenVINO::default().register(builder),
-        Provider::Qnn => ort::ep::QNN::default().register(builder),
-        Provider::Rknpu => ort::ep::RKNPU::default().register(builder),
-        Provider::Cann => ort::ep::CANN::default().register(builder),
-        Provider::Xnnpack => ort::ep::XNNPACK::default().register(builder),
-        Provider::Acl => ort::ep::ACL::default().register(builder),
+        Provider::Cuda => ep::CUDA::default().register(builder),
+        Provider::Tensorrt => {
+            let half = settings.precision == Precision::Auto;
+            let tensorrt = ep::TensorRT::default().with_fp16(half).with_int8(settings.precision == Precision::Int8);
+            match cache {
+                Some(folder) => tensorrt
+                    .with_engine_cache(true)
+                    .with_engine_cache_path(&folder)
+                    .with_timing_cache(true)
+                    .with_timing_cache_path(&folder)
+                    .register(builder),
+                None => tensorrt.register(builder),
+            }
+        }
+        Provider::Openvino => {
+            let openvino = ep::OpenVINO::default().with_device_type("CPU").with_num_threads(settings.threads);
+            match cache {
+                Some(folder) => openvino.with_cache_dir(folder).register(builder),
+                None => openvino.register(builder),
+            }
+        }
+        Provider::Qnn => ep::QNN::default().register(builder),
+        Provider::Rknpu => ep::RKNPU::default().register(builder),
+        Provider::Cann => ep::CANN::default().register(builder),
+        Provider::Xnnpack => {
+            let threads = std::num::NonZeroUsize::new(settings.threads).unwrap_or(std::num::NonZeroUsize::MIN);
+            ep::XNNPACK::default().with_intra_op_num_threads(threads).register(builder)
+        }
+        Provider::Acl => ep::ACL::default().register(builder),
     }
 }
 
@@ -249,7 +318,7 @@ mod tests {
     use super::*;
 
     fn problem(settings: &config::Vision) -> String {
-        match find_library(settings.onnxruntime.as_deref()).and_then(|path| inspect(&path)) {
+        match find_library(settings.onnxruntime.as_deref(), Provider::Cpu).and_then(|path| inspect(&path)) {
             Ok(version) => version,
             Err(error) => error.to_string(),
         }

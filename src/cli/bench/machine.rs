@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::read_to_string;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ pub struct Machine {
     /// The processor's name.
     cpu: String,
     /// Processors that this process may use.
-    cores: usize,
+    pub cores: usize,
     /// Such as `x86_64`.
     architecture: String,
     /// The frequency governor; `unknown` in many virtual machines.
@@ -57,8 +58,24 @@ impl fmt::Display for Machine {
 
 /// The most memory this process ever had, megabytes.
 pub fn most_memory_mb() -> f64 {
+    status_mb("VmHWM:")
+}
+
+/// The memory this process has now, megabytes.
+pub fn memory_mb() -> f64 {
+    status_mb("VmRSS:")
+}
+
+fn status_mb(key: &str) -> f64 {
     let status = read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes =
-        status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse::<f64>().ok());
+    let kilobytes = status.lines().find_map(|l| l.strip_prefix(key)?.trim().split(' ').next()?.parse::<f64>().ok());
     kilobytes.map_or(0.0, |kb| (kb / 102.4).round() / 10.0)
+}
+
+/// The processor time that all threads of this process, those that have ended too, have taken so far.
+pub fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes into a structure of ours.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    if failed == 0 { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) } else { Duration::ZERO }
 }

@@ -37,11 +37,14 @@ pub struct Args {
 
 /// One picture of the manifest.
 #[derive(Deserialize)]
-struct Row {
-    path: String,
-    text: String,
+pub(super) struct Row {
+    /// Relative to the manifest.
+    pub path: String,
+    /// What stands on the plate; empty where there is none.
+    pub text: String,
+    /// Of the plate; see [`corners`].
     #[serde(default)]
-    corners: String,
+    pub corners: String,
     #[serde(default)]
     kind: String,
     #[serde(default)]
@@ -100,7 +103,8 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(report.unreadable_files > 0)))
 }
 
-fn rows(manifest: &Path) -> anyhow::Result<Vec<Row>> {
+/// The manifest's pictures.
+pub(super) fn rows(manifest: &Path) -> anyhow::Result<Vec<Row>> {
     let name = manifest.display();
     let file = std::fs::File::open(manifest).with_context(|| format!("{name}"))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(file);
@@ -129,7 +133,7 @@ pub(super) fn corners(text: &str) -> anyhow::Result<Option<Quad>> {
 }
 
 /// The plate whose centre lies nearest to the true corners, if it lies on them; without corners the best.
-fn chosen(plates: &[PlateLine], truth: Option<Quad>) -> Option<&PlateLine> {
+pub(super) fn chosen(plates: &[PlateLine], truth: Option<Quad>) -> Option<&PlateLine> {
     let Some(truth) = truth else { return plates.first() };
     let distance = |p: &&PlateLine| {
         let ([ax, ay], [bx, by]) = (Quad(p.corners).centre(), truth.centre());

@@ -19,6 +19,7 @@ use crate::gate::liveness::NotWired;
 use crate::gate::mode::Hand;
 use crate::picture::Picture;
 use crate::register::Snapshot;
+use crate::vision::lookout::Lookout;
 use crate::vision::{Reading, Vision};
 
 /// The time from frame to frame.
@@ -83,6 +84,7 @@ pub fn play(stage: &Arc<Mutex<Stage>>, terms: &Terms, from: usize) -> Played {
     let register = terms.register.clone();
     let mut lane = Lane::new(Parts {
         frames: Box::new(Camera { stage: stage.clone(), clock: clock.clone(), next: 0 }),
+        lookout: Lookout::default(),
         sight: Box::new(Memory { stage: stage.clone(), readings: Vec::new() }),
         register: Box::new(move || register.clone()),
         button: Box::new(Asked { stage: stage.clone(), clock: clock.clone(), at: asked.clone() }),

@@ -6,6 +6,7 @@ use super::notices;
 use crate::camera::CameraState;
 use crate::cli::doctor::{self, Status};
 use crate::fleet::webhook;
+use crate::telemetry::Computing;
 use crate::web::Site;
 use crate::web::visit::Visit;
 
@@ -23,7 +24,7 @@ pub struct Finding {
 
 /// Looks at everything that can be looked at while the gate runs.
 pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
-    let mut findings = vec![camera(site, v), lane(site, v), arm(site, v)];
+    let mut findings = vec![camera(site, v), lane(site, v), computing(site, v), arm(site, v)];
     findings.extend(store(site, v));
     findings.extend(alert(site, v));
     findings.extend(webhooks(site, v));
@@ -114,6 +115,28 @@ fn store(site: &Site, v: &Visit) -> Option<Finding> {
         let detail = v.f1("空间不够，提前清理了最早的 {} 张照片；记录都在", thinned.pictures);
         finding(v, "数据", Status::Warning, detail)
     })
+}
+
+/// What the networks run on: never silently something else than was asked for.
+fn computing(site: &Site, v: &Visit) -> Finding {
+    let telemetry = &site.gate.telemetry;
+    let (status, detail) = match telemetry.computing() {
+        Computing::NotYet => (Status::Warning, v.t("识别模型还没有加载")),
+        Computing::Building { provider, since } => {
+            let seconds = since.elapsed().as_secs();
+            (
+                Status::Warning,
+                v.f2("正在为 {} 生成推理引擎，已 {} 秒；首次可能需要几分钟，其间不识别车牌", provider, seconds),
+            )
+        }
+        Computing::On { provider, instead_of: None } => {
+            (Status::Ok, v.f2("{}；静止画面略过 {} 帧", provider, telemetry.still_frames()))
+        }
+        Computing::On { provider, instead_of: Some(wanted) } => {
+            (Status::Warning, v.f2("用的是 {}，配置的用不了：{}", provider, wanted))
+        }
+    };
+    finding(v, "计算", status, detail)
 }
 
 /// The newest thing of the last day at the barrier that somebody should look at.

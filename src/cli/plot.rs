@@ -1,0 +1,178 @@
+//! Drawings for the pages that the measuring commands write, as SVG within the page.
+
+use plotters::prelude::*;
+
+/// Colours that are told apart on paper and by those who see no red.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(120, 120, 120),
+    RGBColor(230, 159, 0),
+];
+
+/// Bars of several values side by side: one group a name.
+pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f64>)]) -> anyhow::Result<String> {
+    let most = groups.iter().flat_map(|(_, values)| values).copied().fold(1e-6, f64::max);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (840, 360)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area)
+            .caption(caption, ("sans-serif", 18))
+            .margin(12)
+            .x_label_area_size(34)
+            .y_label_area_size(60)
+            .build_cartesian_2d(0.0..groups.len().max(1) as f64, -0.1 * most..most * 1.08)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(0)
+            .y_label_formatter(&|y| if *y < 0.0 { String::new() } else { format!("{y}") })
+            .y_desc(unit)
+            .draw()?;
+        let style = ("sans-serif", 12).into_font().color(&BLACK);
+        let centred = style.pos(plotters::style::text_anchor::Pos::new(
+            plotters::style::text_anchor::HPos::Center,
+            plotters::style::text_anchor::VPos::Top,
+        ));
+        let names = groups.iter().enumerate();
+        chart.draw_series(
+            names.map(|(g, (name, _))| Text::new(name.clone(), (g as f64 + 0.5, -0.02 * most), centred.clone())),
+        )?;
+        let width = 0.8 / series.len().max(1) as f64;
+        for (n, name) in series.iter().enumerate() {
+            let colour = COLOURS[n % COLOURS.len()];
+            let bar = |(g, (_, values)): (usize, &(String, Vec<f64>))| {
+                let left = g as f64 + 0.1 + n as f64 * width;
+                let value = values.get(n).copied().unwrap_or(0.0);
+                Rectangle::new([(left, 0.0), (left + width * 0.92, value)], colour.filled())
+            };
+            chart
+                .draw_series(groups.iter().enumerate().map(bar))?
+                .label((*name).to_owned())
+                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
+        }
+        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+/// How times are spread: for each series the upper bounds of its bins and how many fell in each, on a logarithmic axis.
+pub fn spread(caption: &str, series: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<String> {
+    let all = || series.iter().flat_map(|(_, bins)| bins);
+    let (low, high) = all().fold((f64::MAX, 1e-3_f64), |(a, b), (x, _)| (a.min(*x), b.max(*x)));
+    let most = all().map(|(_, n)| *n).fold(1.0, f64::max);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (840, 360)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area)
+            .caption(caption, ("sans-serif", 18))
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(60)
+            .build_cartesian_2d((low.min(high) * 0.8..high * 1.3).log_scale(), 0.0..most * 1.08)?;
+        chart
+            .configure_mesh()
+            .x_desc("milliseconds")
+            .y_desc("how often")
+            .x_label_formatter(&|x| format!("{x:.3}").trim_end_matches('0').trim_end_matches('.').to_owned())
+            .draw()?;
+        for (n, (name, bins)) in series.iter().enumerate() {
+            let colour = COLOURS[n % COLOURS.len()];
+            let step = 2f64.powf(-1.0 / 8.0);
+            let bar = |(upper, count): &(f64, f64)| {
+                Rectangle::new([(upper * step, 0.0), (*upper, *count)], colour.mix(0.55).filled())
+            };
+            chart
+                .draw_series(bins.iter().map(bar))?
+                .label((*name).to_owned())
+                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.mix(0.55).filled()));
+        }
+        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+/// A choice on the plane of time and accuracy.
+pub struct Choice {
+    /// Milliseconds.
+    pub ms: f64,
+    /// Share 0..1 read exactly.
+    pub exact: f64,
+    /// No other choice is both faster and more accurate.
+    pub on_frontier: bool,
+    /// The one that was picked.
+    pub picked: bool,
+}
+
+/// Choices by time and accuracy, the frontier joined by a line, the picked one ringed; the budget as a line across.
+pub fn frontier(caption: &str, choices: &[Choice], budget_ms: f64) -> anyhow::Result<String> {
+    let (low, high) = choices.iter().fold((f64::MAX, 1e-3_f64), |(a, b), c| (a.min(c.ms), f64::max(b, c.ms)));
+    let least = choices.iter().map(|c| c.exact).fold(1.0, f64::min);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (840, 480)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let x = (low.min(high).min(budget_ms) * 0.8..high.max(budget_ms) * 1.3).log_scale();
+        let y = (least - 0.02).max(0.0)..1.005;
+        let (bottom, top) = (y.start, y.end);
+        let mut chart = ChartBuilder::on(&area)
+            .caption(caption, ("sans-serif", 18))
+            .margin(12)
+            .x_label_area_size(44)
+            .y_label_area_size(64)
+            .build_cartesian_2d(x, y)?;
+        chart
+            .configure_mesh()
+            .x_desc("p99 of a frame, milliseconds")
+            .y_desc("read exactly")
+            .x_label_formatter(&|x| format!("{x:.1}"))
+            .y_label_formatter(&|y| format!("{:.1} %", y * 100.0))
+            .draw()?;
+        let line = PathElement::new(vec![(budget_ms, bottom), (budget_ms, top)], COLOURS[1].stroke_width(2));
+        chart.draw_series([line])?.label("the budget").legend(line_of(COLOURS[1]));
+        let mut best: Vec<(f64, f64)> = choices.iter().filter(|c| c.on_frontier).map(|c| (c.ms, c.exact)).collect();
+        best.sort_by(|a, b| a.0.total_cmp(&b.0));
+        chart
+            .draw_series(LineSeries::new(best, COLOURS[0].stroke_width(2)))?
+            .label("the frontier")
+            .legend(line_of(COLOURS[0]));
+        let dot = |c: &Choice| {
+            let colour = if c.on_frontier { COLOURS[0] } else { COLOURS[4] };
+            Circle::new((c.ms, c.exact), 4, colour.filled())
+        };
+        chart.draw_series(choices.iter().map(dot))?;
+        let picked = choices.iter().filter(|c| c.picked);
+        chart.draw_series(picked.map(|c| Circle::new((c.ms, c.exact), 9, COLOURS[2].stroke_width(3))))?;
+        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+fn line_of(colour: RGBColor) -> impl Fn((i32, i32)) -> PathElement<(i32, i32)> {
+    move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], colour.stroke_width(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawings_hold_what_they_are_of_and_nothing_makes_them_fail() {
+        let drawn = bars("Stages", "ms", &["p50", "p99"], &[("detect".into(), vec![2.0, 3.0])]).unwrap();
+        assert!(drawn.contains("detect") && drawn.contains("p99") && drawn.starts_with("<svg"));
+        assert!(spread("Times", &[("decision", vec![(4.0, 10.0), (5.0, 3.0)])]).unwrap().contains("decision"));
+        let choice = |ms, exact, on_frontier, picked| Choice { ms, exact, on_frontier, picked };
+        let choices = [choice(2.0, 0.9, true, true), choice(5.0, 0.95, true, false), choice(6.0, 0.9, false, false)];
+        assert!(frontier("Choices", &choices, 4.0).unwrap().contains("the frontier"));
+        bars("", "", &[], &[]).unwrap();
+        spread("", &[]).unwrap();
+        frontier("", &[], 1.0).unwrap();
+    }
+}
