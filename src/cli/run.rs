@@ -20,7 +20,7 @@ use crate::config::{Config, Output};
 use crate::cores;
 use crate::display::{self, Display};
 use crate::fleet::happening::Logs;
-use crate::fleet::lookout::{self, Lookout};
+use crate::fleet::lookout;
 use crate::fleet::mqtt::{self, Mqtt};
 use crate::fleet::webhook::{self, Webhooks};
 use crate::gate::event::Event;
@@ -36,7 +36,7 @@ use crate::store::notes::Notes;
 use crate::store::rounds::Rounds;
 use crate::store::signals::Signals;
 use crate::telemetry::{Telemetry, log};
-use crate::vision;
+use crate::vision::lookout::Lookout;
 use crate::watchdog::{Heart, Part, Watchdog};
 use crate::web;
 use crate::web::settings::Switches;
@@ -150,7 +150,7 @@ impl Gate {
                 let vision = eyes.load(&config.vision, &telemetry)?;
                 let parts = Parts {
                     frames: Box::new(camera),
-                    lookout: vision::lookout::Lookout::new(&config.vision),
+                    lookout: Lookout::new(&config.vision),
                     sight: Box::new(DrawnLane { vision, switches, configured: config.vision.lane }),
                     register: Box::new(move || snapshots.snapshot()),
                     presence: Box::new(Loop(button.inputs())),
@@ -293,7 +293,7 @@ fn back_up(store: &Arc<Store>, config: &Config, stop: Arc<AtomicBool>) -> anyhow
 
 /// The house around the gate: whoever is told what happens there, and may ask for something.
 struct House {
-    lookout: Lookout,
+    lookout: lookout::Lookout,
     webhooks: Webhooks,
     mqtt: Option<Mqtt>,
 }
@@ -325,7 +325,7 @@ impl House {
             link: gate.link.clone(),
         })?;
         // Last: its first signal is for those who have just been started.
-        let lookout = Lookout::start(lookout::Parts { watcher, barrier, telemetry, signals });
+        let lookout = lookout::Lookout::start(lookout::Parts { watcher, barrier, telemetry, signals });
         Ok(House { lookout, webhooks, mqtt })
     }
 

@@ -2,9 +2,9 @@
 //!
 //! In: what the lane and the recorder report. Out: the page `/metrics`. No plate ever becomes a label.
 
+mod house;
 pub mod log;
 mod vitals;
-mod house;
 
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::gate::event::{Outcome, Rule};
-pub use vitals::Vitals;
 pub use house::{House, Waiting};
+pub use vitals::Vitals;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Decision {

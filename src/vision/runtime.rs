@@ -145,7 +145,7 @@ fn find_model(settings: &config::Vision, name: &str) -> Result<PathBuf, VisionEr
 
 /// Is this a model of ours? For [`crate::fuzzing`].
 pub(crate) fn try_model(bytes: &[u8]) -> Result<(), String> {
-    let model = Model { path: "model.onnx".into(), role: "reader", bytes: bytes.to_vec() };
+    let model = Model { path: "model.onnx".into(), role: "reader", bytes: bytes.to_vec(), profile: None };
     model.session(&config::Vision::default(), &[]).map(drop).map_err(|error| error.to_string())
 }
 

@@ -116,6 +116,8 @@ impl World {
         let lane = Lane::new(Parts {
             frames: Box::new(Camera { script: script.clone(), clock: clock.clone(), sequence: 0 }),
             sight: Box::new(Eyes { script: script.clone(), readings: Vec::new() }),
+            // Its pictures are all alike.
+            lookout: Default::default(),
             register: Box::new(move || snapshots.snapshot()),
             button: Box::new(Press { clock: clock.clone(), last: Mutex::default() }),
             presence: Box::new(NotWired),
