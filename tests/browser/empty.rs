@@ -4,7 +4,7 @@ use crate::driver::{Driver, Steward};
 use crate::support::{self, Gate};
 
 /// Pages of each role, with what they say where there is nothing.
-const STEWARD: [(&str, &str); 12] = [
+const STEWARD: [(&str, &str); 13] = [
     ("/", "摄像头"),
     ("/cars", "还没有登记车辆"),
     ("/households", "还没有住户"),
@@ -17,6 +17,7 @@ const STEWARD: [(&str, &str); 12] = [
     ("/book/cash", "现金"),
     ("/book/reminders", "天"),
     ("/settings", "健康"),
+    ("/settings/notices", "道闸还没有记录"),
 ];
 const TREASURER: [(&str, &str); 3] =
     [("/book/rules", "还没有登记表决"), ("/book/statement", "这段时间没有收支"), ("/book/cash", "盘点")];

@@ -114,6 +114,7 @@ async fn a_steward_s_first_day() {
         ("/settings/access", "19-access", "令牌"),
         ("/settings/lane", "20-lane", "车道"),
         ("/settings/audit", "21-audit", "手动开闸"),
+        ("/settings/notices", "21-notices", "按了抬杆"),
         ("/account", "22-account", "两步验证"),
         ("/account/second", "23-second", "六位数字"),
         ("/no/such/page", "24-error", "没有找到"),

@@ -6,6 +6,7 @@
 
 mod broker;
 mod mqtt;
+mod notices;
 mod receiver;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::receiver::{Mood, Receiver, SECRET};
 use crate::{Gate, QUICK, configure, plategate, until};
 
-fn webhook(folder: &Path, name: &str, address: &str, more: &str) -> String {
+pub fn webhook(folder: &Path, name: &str, address: &str, more: &str) -> String {
     let secret = folder.join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     format!(
