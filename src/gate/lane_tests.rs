@@ -119,7 +119,8 @@ impl Default for Setting {
             room: 16,
             presence: None,
             rules: config::Gate::default(),
-            strength: Strength::Refuse,
+            // The scripted frames are empty: nothing comes along with a plate.
+            strength: Strength::Watch,
             schedule: config::Schedule::default(),
             hand: Hand::default(),
             inside: Inside::default(),
@@ -344,15 +345,17 @@ fn a_grey_print_has_the_wrong_colour() {
     for reading in steps.iter_mut().flatten().flatten() {
         reading.colours = [0.02, 0.0, 0.0, 0.0, 0.95, 0.03];
     }
-    let (pressed, arrivals) = fresh(steps);
+    let strictly = || Setting { strength: Strength::Refuse, presence: Some(true), ..Default::default() };
+    let (pressed, arrivals) = run(steps, strictly());
     assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Photograph), "{arrivals:?}");
     assert_eq!(arrivals[0].event.liveness.colour, Finding::Picture);
+    assert_eq!(run(car("苏F12345", 10, 30), strictly()).0, 1);
 }
 
 #[test]
 fn a_wired_loop_must_be_on_and_vouches_for_a_car_that_stands() {
     let standing = || -> Steps { (0..40).map(|_| Ok(vec![at("苏F12345", 100.0, 120.0)])).collect() };
-    let with = |steps, presence| run(steps, Setting { presence, ..Default::default() });
+    let with = |steps, presence| run(steps, Setting { presence, strength: Strength::Refuse, ..Default::default() });
     assert_eq!(with(standing(), Some(true)).0, 1);
     assert_eq!(with(standing(), None).0, 0);
     let (pressed, arrivals) = with(car("苏F12345", 10, 40), Some(false));
