@@ -261,17 +261,18 @@ impl Home for Disk {
         Ok(self.register.sent(told)?)
     }
 
+    fn refuses(&self, told: &Told) -> Option<String> {
+        let members = self.register.members().unwrap_or_default();
+        let admitted = self.admits(told, &members);
+        admitted.and_then(|()| crate::register::share::check(told, Timestamp::now())).err()
+    }
+
+    fn supersede(&self, is_it: &dyn Fn(&Key) -> bool, seq: u64) -> Result<(), HomeError> {
+        Ok(self.register.supersede(is_it, seq).map(drop)?)
+    }
+
     fn hear(&self, told: Vec<Told>, heard: &Heard) -> Result<Outcome, HomeError> {
-        let members = self.register.members()?;
-        let (mut good, mut refused) = (Vec::with_capacity(told.len()), Vec::new());
-        for told in told {
-            match self.admits(&told, &members) {
-                Ok(()) => good.push(told),
-                Err(problem) => refused.push(problem),
-            }
-        }
-        let mut outcome = self.register.hear(&good, heard)?;
-        outcome.refused.extend(refused);
+        let outcome = self.register.hear(&told, heard)?;
         for (key, lost) in &outcome.lost {
             let what = if lost.field.is_empty() { String::new() } else { format!(" {}", lost.field) };
             let about = format!("{}{what} = {}（{}）→ {}", key.id(), lost.value, lost.by, lost.to);
@@ -407,5 +408,9 @@ impl Home for Disk {
             }
         }
         reply
+    }
+
+    fn admitted(&self) {
+        super::join::tell_broker(&self.identity, self.cursor.store.folder());
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Answer;
 use super::wire::{Health, Upward};
 use crate::ledger::verify::Record;
+use crate::register::Key;
 use crate::register::share::{Heard, Outcome, Told, Use};
 
 /// How far the broker was told of this gate's arrivals.
@@ -45,6 +46,11 @@ pub trait Home: Send + Sync + 'static {
     fn unsent_count(&self) -> usize;
     /// The broker has these, under these numbers.
     fn sent(&self, told: &[(Told, u64)]) -> Result<(), HomeError>;
+    /// Why this gate refuses a state; none where it takes it.
+    fn refuses(&self, told: &Told) -> Option<String>;
+    /// What the broker has last of a record, under this number, is no state of it: this gate's own is to take its place. The
+    /// record is the one that this is true of; nothing where it is not known here.
+    fn supersede(&self, is_it: &dyn Fn(&Key) -> bool, seq: u64) -> Result<(), HomeError>;
     /// Others know this.
     fn hear(&self, told: Vec<Told>, heard: &Heard) -> Result<Outcome, HomeError>;
 
@@ -88,4 +94,6 @@ pub trait Home: Send + Sync + 'static {
     fn picture(&self, message: &[u8]) -> Result<Vec<u8>, Answer>;
     /// A box with a token introduces itself: gives the reply.
     fn admit(&self, message: &[u8]) -> Vec<u8>;
+    /// The reply is on its way: now the broker may be told of the box. Being told ends what it knows of open questions.
+    fn admitted(&self);
 }

@@ -141,16 +141,9 @@ impl Identity {
     /// Writes it, for this user's eyes only.
     pub fn save(&self, data: &Path) -> Result<(), IdentityError> {
         let path = path(data);
-        let disk = |error| IdentityError::from(StoreError::disk(&path, error));
-        std::fs::create_dir_all(data.join("fleet")).map_err(disk)?;
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| IdentityError::Damaged { path: path.clone(), problem: error.to_string() })?;
-        // Made closed before it holds anything: `write_whole` renames onto it, and the new file must never have been open.
-        let part = path.with_extension("part");
-        let _ = std::fs::remove_file(&part);
-        drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(disk)?);
-        write_whole(&path, &text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(disk)
+        Ok(write_closed(&path, &text)?)
     }
 
     /// Is every broker beyond this machine spoken to with TLS?
@@ -207,6 +200,18 @@ impl Identity {
     pub fn vouched(&self, member: &Member) -> bool {
         vouched(&self.compound, &self.compound_key, member)
     }
+}
+
+/// Writes a file that only this user may read; it is never open to others, not for a moment.
+pub(super) fn write_closed(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let disk = |error| StoreError::disk(path, error);
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(disk)?;
+    // `write_whole` fills this very file and renames it.
+    let part = path.with_extension("part");
+    let _ = std::fs::remove_file(&part);
+    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(disk)?);
+    write_whole(path, bytes)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(disk)
 }
 
 /// What a box that joins is told of the compound.

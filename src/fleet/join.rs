@@ -86,6 +86,12 @@ impl Roster {
         self.invitations.iter().filter(move |invitation| !invitation.used && invitation.until > now)
     }
 
+    /// Invitations whose token may still be shown: also once more, by a box whose answer was lost.
+    pub fn guests(&self) -> impl Iterator<Item = &Invitation> {
+        let now = Timestamp::now();
+        self.invitations.iter().filter(move |invitation| invitation.until > now)
+    }
+
     /// The number for the next box; none is ever given twice.
     fn next_number(&self) -> u16 {
         let members = self.members.iter().map(|m| m.number);
@@ -224,13 +230,50 @@ fn consider(identity: &Identity, data: &Path, message: &[u8]) -> Result<Member, 
     invitation.used = true;
     roster.members.push(member.clone());
     roster.save(data).map_err(|error| error.to_string())?;
-    match roster.tell_broker(&identity.compound) {
+    tracing::info!(gate = member.gate, number = member.number, "a box joined the fleet");
+    Ok(member)
+}
+
+/// Lets the broker know of a box that was let in.
+pub(super) fn tell_broker(identity: &Identity, data: &Path) {
+    let told = Roster::load(data).and_then(|roster| roster.tell_broker(&identity.compound));
+    match told {
         Ok(Some(Reloaded::ByHand(what))) => tracing::warn!("{what}"),
         Ok(_) => {}
         Err(error) => tracing::error!(%error, "the broker's configuration could not be written"),
     }
-    tracing::info!(gate = member.gate, number = member.number, "a box joined the fleet");
-    Ok(member)
+}
+
+/// A box's key until it knows whether it was let in: tried again after a lost answer, it is the same box.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    token: String,
+    seed: String,
+}
+
+fn pending_path(data: &Path) -> PathBuf {
+    data.join("fleet/joining.json")
+}
+
+/// This box's key for this token: the one that it introduced itself with before, or a new one.
+fn pending(data: &Path, token: &str) -> Result<KeyPair, JoinError> {
+    let key = |error: nkeys::error::Error| JoinError::Key(error.to_string());
+    let path = pending_path(data);
+    let before = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Pending>(&text).ok());
+    if let Some(before) = before.filter(|before| before.token == token) {
+        return KeyPair::from_seed(&before.seed).map_err(key);
+    }
+    let pair = KeyPair::new_user();
+    let pending = Pending { token: token.to_owned(), seed: pair.seed().map_err(key)? };
+    let text = serde_json::to_vec(&pending).map_err(|error| JoinError::Key(error.to_string()))?;
+    super::identity::write_closed(&path, &text)?;
+    Ok(pair)
+}
+
+/// The box is somebody now: what was kept for another try goes.
+pub fn forget_pending(data: &Path) {
+    // Left behind it is a key like the one beside it.
+    let _ = std::fs::remove_file(pending_path(data));
 }
 
 /// Introduces this box with a token; gives who it is now.
@@ -242,7 +285,8 @@ pub async fn join(data: &Path, token: &str) -> Result<Identity, JoinError> {
     }
     super::identity::check_servers(&token.compound.servers).map_err(|error| JoinError::Key(error.to_string()))?;
     let key = |error: nkeys::error::Error| JoinError::Key(error.to_string());
-    let (guest, own) = (KeyPair::from_seed(&token.seed).map_err(key)?, KeyPair::new_user());
+    let guest = KeyPair::from_seed(&token.seed).map_err(key)?;
+    let own = pending(data, &guest.public_key())?;
     let words = words(&token.compound.compound, &token.gate, &own.public_key());
     let sign = |pair: &KeyPair| {
         let signature = pair.sign(&words).map_err(key)?;

@@ -67,7 +67,7 @@ pub fn config(compound: &str, roster: &Roster, settings: &Settings) -> String {
     for member in roster.members.iter().filter(|m| !m.out) {
         line(user(&member.key, &box_may(compound, &member.gate, member.number == 1)));
     }
-    for invitation in roster.open_invitations() {
+    for invitation in roster.guests() {
         line(user(&invitation.key, &guest_may(compound, &invitation.gate)));
     }
     line("    ]\n  }\n}".into());
@@ -164,6 +164,7 @@ fn box_may(compound: &str, gate: &str, is_founder: bool) -> Rights {
         for right in ["CONSUMER.CREATE", "CONSUMER.INFO", "CONSUMER.DELETE", "CONSUMER.MSG.NEXT"] {
             publish.push(format!("$JS.API.{right}.{stream}.>"));
         }
+        publish.push(format!("$JS.API.STREAM.MSG.GET.{stream}"));
         publish.push(format!("$JS.API.CONSUMER.CREATE.{stream}"));
         publish.push(format!("$JS.ACK.{stream}.>"));
     }
@@ -220,6 +221,11 @@ fn reload(settings: &Settings) -> Reloaded {
     let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) else {
         return by_hand(&format!("{} names no running broker", path.display()));
     };
+    // A file that was left behind may name another program by now.
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
+    if name.trim() != "nats-server" {
+        return by_hand(&format!("{} names no running broker", path.display()));
+    }
     match rustix::process::kill_process(pid, rustix::process::Signal::HUP) {
         Ok(()) => Reloaded::Signalled(pid.as_raw_nonzero().get() as u32),
         Err(error) => by_hand(&format!("the broker could not be told ({error})")),

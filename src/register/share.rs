@@ -181,6 +181,27 @@ impl Register {
         self.store.write(batch)
     }
 
+    /// What the broker has last of the record that this is true of, under this number, is no state of it: this box's own takes its
+    /// place. `false` where there is no such record here.
+    pub fn supersede(&self, is_it: &dyn Fn(&Key) -> bool, seq: u64) -> Result<bool, StoreError> {
+        let _writing = self.writing.lock();
+        let mut batch = Batch::default();
+        for item in self.versions.checked::<Versioned>() {
+            let (key, Ok(versioned)) = item? else { continue };
+            let key = Key::of_text(&String::from_utf8_lossy(&key));
+            if is_it(&key) && versioned.seq < seq {
+                batch.put(&self.versions, key.as_str(), &Versioned { seq, ..versioned });
+                batch.put(&self.unsent, key.as_str(), &key);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        self.store.write(batch)?;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(true)
+    }
+
     /// How far was heard.
     pub fn heard(&self) -> Result<Heard, StoreError> {
         Ok(self.trees.fleet.get(HEARD)?.unwrap_or_default())

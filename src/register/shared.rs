@@ -70,6 +70,11 @@ impl Key {
         Key(format!("{}/{id}", kind.word()))
     }
 
+    /// As it was written.
+    pub(super) fn of_text(text: &str) -> Key {
+        Key(text.to_owned())
+    }
+
     /// Its kind; none for what a newer plategate shares.
     pub fn kind(&self) -> Option<Kind> {
         let word = self.0.split_once('/')?.0;

@@ -148,6 +148,7 @@ pub fn join(token: &str, data: &Path) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let identity = runtime.block_on(join::join(data, &token))?;
     identity.save(data)?;
+    join::forget_pending(data);
     register.set_station(identity.number)?;
     println!("This box is the gate {} of {} now, number {}.", identity.gate, identity.compound, identity.number);
     Ok(ExitCode::SUCCESS)

@@ -217,13 +217,26 @@ impl Home for SimGate {
         Ok(())
     }
 
+    fn refuses(&self, told: &Told) -> Option<String> {
+        share::check(told, Timestamp::now()).err()
+    }
+
+    fn supersede(&self, is_it: &dyn Fn(&Key) -> bool, seq: u64) -> Result<(), HomeError> {
+        let mut register = self.register.lock();
+        let found: Vec<Key> = register.versions.keys().filter(|key| is_it(key)).cloned().collect();
+        for key in found {
+            let versioned = register.get(&key);
+            register.put(&key, &Versioned { seq: seq.max(versioned.seq), ..versioned });
+            register.unsent.insert(key);
+        }
+        drop(register);
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
     fn hear(&self, told: Vec<Told>, heard: &Heard) -> Result<Outcome, HomeError> {
         let (mut outcome, mut register) = (Outcome::default(), self.register.lock());
         for told in told {
-            if let Err(problem) = share::check(&told, Timestamp::now()) {
-                outcome.refused.push(problem);
-                continue;
-            }
             let mut versioned = register.get(&told.key);
             if told.seq != 0 && versioned.seq >= told.seq {
                 continue;
@@ -347,6 +360,8 @@ impl Home for SimGate {
     fn admit(&self, _: &[u8]) -> Vec<u8> {
         Vec::new()
     }
+
+    fn admitted(&self) {}
 }
 
 impl SimGate {

@@ -77,6 +77,10 @@ pub(super) async fn introductions<H: Home>(link: &Link<H>, client: &Client) -> E
         let body = message.payload.clone();
         let answer = link.at_home(move |home| home.admit(&body)).await?;
         respond(client, message.reply, answer).await?;
+        client.flush().await.map_err(|error| LinkError::new("an answer was not sent", deep(&error)))?;
+        // The broker has it, and hands it on before it reads its configuration.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        link.at_home(|home| home.admitted()).await?;
     }
     Err(LinkError("new boxes are heard no more".into()))
 }

@@ -16,10 +16,11 @@ use futures_util::StreamExt;
 use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep};
 use crate::fleet::home::Home;
 use crate::fleet::wire;
+use crate::register::Key;
 use crate::register::share::{Heard, Told};
 
 /// Tells what has changed here.
-pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
+pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context, streams: &Streams) -> Ends {
     let mut told_all_of = None;
     loop {
         let generation = link.home.generation();
@@ -33,15 +34,17 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
             told_all_of = Some(generation);
             continue;
         }
-        if tell_these(link, js, unsent).await? {
-            // Somebody else was first: their state is on its way here.
+        let raced = tell_these(link, js, unsent).await?;
+        if !raced.is_empty() {
+            // Somebody else was first: their state is on its way here, if it is one.
             tokio::time::sleep(LOOK_EVERY.mul_f64(rand::random_range(1.0..4.0))).await;
+            look_behind(link, streams, raced).await?;
         }
     }
 }
 
-/// Tells these records. `true` if some were refused because others told theirs first.
-async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) -> Result<bool, LinkError> {
+/// Tells these records. Gives those that the broker refused because it has something else of them than was known here.
+async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) -> Result<Vec<Told>, LinkError> {
     let mut waiting = Vec::with_capacity(unsent.len());
     for told in unsent {
         let body = serde_json::to_vec(&told).map_err(|error| LinkError::new("a record", error))?;
@@ -51,11 +54,11 @@ async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) ->
             js.send_publish(subject, message).await.map_err(|e| LinkError::new("a record was not sent", deep(&e)))?;
         waiting.push((told, answer));
     }
-    let (mut sent, mut raced, mut failed) = (Vec::with_capacity(waiting.len()), false, None);
+    let (mut sent, mut raced, mut failed) = (Vec::with_capacity(waiting.len()), Vec::new(), None);
     for (told, answer) in waiting {
         match answer.await {
             Ok(answer) => sent.push((told, answer.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => raced = true,
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => raced.push(told),
             Err(error) => failed = Some(LinkError::new("the broker did not take a record", deep(&error))),
         }
     }
@@ -65,6 +68,36 @@ async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) ->
         Some(error) => Err(error),
         None => Ok(raced),
     }
+}
+
+/// Records that are looked up at the broker at once, when it has something else of them.
+const LOOKED_UP: usize = 16;
+
+/// What the broker has of records that it refused to take: a state comes here by itself, but whatever is none would stand in
+/// the way for ever, and this gate's own state takes its place.
+async fn look_behind<H: Home>(link: &Link<H>, streams: &Streams, raced: Vec<Told>) -> Result<(), LinkError> {
+    for told in raced.into_iter().take(LOOKED_UP) {
+        let subject = wire::record(link.compound(), &told.key);
+        let Ok(there) = streams.register.get_last_raw_message_by_subject(&subject).await else { continue };
+        if refusal(link, &there.payload, &subject).await?.is_some() {
+            supersede(link, subject, there.sequence).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Why a message is refused; none where it is taken.
+async fn refusal<H: Home>(link: &Link<H>, body: &[u8], subject: &str) -> Result<Option<String>, LinkError> {
+    match parse(body, subject, link.compound()) {
+        Ok(told) => link.at_home(move |home| home.refuses(&told)).await,
+        Err(problem) => Ok(Some(problem)),
+    }
+}
+
+async fn supersede<H: Home>(link: &Link<H>, subject: String, seq: u64) -> Result<(), LinkError> {
+    let compound = link.compound().to_owned();
+    link.at_home(move |home| home.supersede(&|key: &Key| wire::record(&compound, key) == subject, seq)).await??;
+    Ok(())
 }
 
 /// Hears what others have changed.
@@ -88,22 +121,39 @@ pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
     let consumer = streams.register.create_consumer(config).await.map_err(|e| failed(&e))?;
     let mut messages = consumer.messages().await.map_err(|e| failed(&e))?.ready_chunks(WINDOW);
     while let Some(chunk) = messages.next().await {
-        let mut told = Vec::with_capacity(chunk.len());
+        let (mut told, mut refused) = (Vec::with_capacity(chunk.len()), Vec::new());
         for message in chunk {
             let message = message.map_err(|e| failed(&e))?;
             let Ok(seq) = message.info().map(|info| info.stream_sequence) else { continue };
             heard.seq = heard.seq.max(seq);
             match parse(&message.payload, &message.subject, link.compound()) {
                 Ok(record) => told.push(Told { seq, ..record }),
-                Err(problem) => link.status.refuse(&problem),
+                Err(problem) => refused.push((message.subject.to_string(), seq, problem)),
             }
         }
         link.status.records_heard.fetch_add(told.len() as u64, Ordering::Relaxed);
         let now = heard.clone();
-        let outcome = link.at_home(move |home| home.hear(told, &now)).await??;
+        let (outcome, refusals) = link
+            .at_home(move |home| {
+                let (mut good, mut refusals) = (Vec::with_capacity(told.len()), Vec::new());
+                for told in told {
+                    match home.refuses(&told) {
+                        None => good.push(told),
+                        Some(problem) => refusals.push((told, problem)),
+                    }
+                }
+                home.hear(good, &now).map(|outcome| (outcome, refusals))
+            })
+            .await??;
+        refused
+            .extend(refusals.into_iter().map(|(told, why)| (wire::record(link.compound(), &told.key), told.seq, why)));
         for problem in outcome.refused {
+            link.status.refuse(&problem);
+        }
+        for (subject, seq, problem) in refused {
             tracing::warn!(problem, "a record of another gate was refused");
             link.status.refuse(&problem);
+            supersede(link, subject, seq).await?;
         }
     }
     Err(LinkError("the register's stream has ended".into()))

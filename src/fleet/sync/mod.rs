@@ -179,7 +179,7 @@ impl<H: Home> Link<H> {
         let done = tokio::try_join!(
             ends,
             changes::hear(&self, &streams),
-            changes::tell(&self, &js),
+            changes::tell(&self, &js, &streams),
             events::tell(&self, &js),
             events::hear(&self, &streams),
             uses::tell(&self, &js),
