@@ -107,6 +107,8 @@ const STALLED: Duration = Duration::from_secs(180);
 /// Changes whose way is timed: in the flood, and apart by this.
 const TIMED: usize = 200;
 const TIMED_EVERY: Duration = Duration::from_millis(25);
+/// A timed change that takes longer is told as what it took.
+const LONGEST_TIMED: Duration = Duration::from_secs(20);
 /// Cars of each compound that two stewards change while they are cut off from each other.
 const CONFLICTS: usize = 8;
 
@@ -165,6 +167,8 @@ struct Stage {
     url: String,
     rss_before: u64,
     random: ChaCha8Rng,
+    /// Arrivals of timed changes that are to come.
+    expected: usize,
 }
 
 impl Stage {
@@ -198,7 +202,7 @@ impl Stage {
             compounds.push(Compound { name, cars, gates });
         }
         let random = ChaCha8Rng::seed_from_u64(plan.seed);
-        Ok(Stage { compounds, links, running: Vec::new(), world, url: url.to_owned(), rss_before, random })
+        Ok(Stage { compounds, links, running: Vec::new(), world, url: url.to_owned(), rss_before, random, expected: 0 })
     }
 
     fn gates(&self) -> impl Iterator<Item = &Arc<SimGate>> {
@@ -302,7 +306,13 @@ impl Stage {
             let gate = self.random.random_range(0..compound.gates.len());
             let plate = compound.cars[self.random.random_range(0..compound.cars.len())];
             compound.gates[gate].write_timed(plate);
+            self.expected += compound.gates.len() - 1;
             tokio::time::sleep(TIMED_EVERY).await;
+        }
+        // All of them arrive, or it is told: the broker is not to be cut off in the middle of what is timed.
+        let begun = Instant::now();
+        while self.world.latencies.lock().len() < self.expected && begun.elapsed() < LONGEST_TIMED {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
