@@ -15,7 +15,7 @@ use crate::accounts::Accounts;
 use crate::barrier::Barrier;
 use crate::camera::{CameraState, Watcher};
 use crate::config::Config;
-use crate::fleet::{mqtt, webhook};
+use crate::fleet::{Fleet, mqtt, webhook};
 use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::register::Register;
@@ -56,6 +56,8 @@ pub struct Parts {
     pub rounds: Arc<Rounds>,
     /// What is switched on the page.
     pub switches: Arc<Switches>,
+    /// The other gates, where this one belongs to a fleet.
+    pub fleet: Option<Arc<Fleet>>,
     /// As the gate was started.
     pub config: Config,
 }

@@ -29,6 +29,7 @@ pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     findings.extend(alert(site, v));
     findings.extend(webhooks(site, v));
     findings.extend(broker(site, v));
+    findings.extend(gates(site, v));
     for check in doctor::around(&site.gate.config) {
         let name = match check.name.as_str() {
             "disk" => "磁盘",
@@ -183,6 +184,17 @@ fn broker(site: &Site, v: &Visit) -> Option<Finding> {
         (false, None) => (Status::Ok, v.f1("{}，正在连接", &link.broker)),
     };
     Some(finding(v, "MQTT", status, detail))
+}
+
+/// The connection with the other gates, and what was refused over it.
+fn gates(site: &Site, v: &Visit) -> Option<Finding> {
+    let status = &site.gate.fleet.as_ref()?.status;
+    let (mut detail, _) = crate::web::gates::connection_words(&status.connection(), v);
+    if let Some((at, why)) = status.last_refused() {
+        detail += &v.f("；最近拒绝的消息 {}：{}", &[&v.short_time(&at), &why]);
+    }
+    let well = if status.is_connected() { Status::Ok } else { Status::Warning };
+    Some(finding(v, "其他门", well, detail))
 }
 
 fn arm(site: &Site, v: &Visit) -> Finding {
