@@ -101,6 +101,10 @@ impl Events {
     /// stays, with a mark by which the same car is known again), all arrivals after `events_days`. Gives how many arrivals
     /// were changed or went.
     pub fn prune(&self, now: Timestamp, strangers_days: u32, events_days: u32) -> Result<usize, StoreError> {
+        self.store.guarded(|| self.prune_now(now, strangers_days, events_days))
+    }
+
+    fn prune_now(&self, now: Timestamp, strangers_days: u32, events_days: u32) -> Result<usize, StoreError> {
         let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
         let (strangers, all) = (before(strangers_days), before(events_days));
         let date = |at: Timestamp| at.to_zoned(TimeZone::system()).date();
@@ -193,6 +197,10 @@ impl Events {
 
     /// Forgets a plate wherever an arrival carries or names it: number, picture and mark.
     pub fn forget(&self, plate: &Plate) -> Result<Forgotten, StoreError> {
+        self.store.guarded(|| self.forget_now(plate))
+    }
+
+    fn forget_now(&self, plate: &Plate) -> Result<Forgotten, StoreError> {
         let (text, mark) = (plate.to_string(), self.hasher.mark(&plate.to_string()));
         let mut forgotten = Forgotten::default();
         for item in self.tree.inner.iter() {

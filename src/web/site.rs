@@ -126,6 +126,7 @@ impl Site {
             cars: gate.register.snapshot().vehicles().len() as u64,
             arrivals: gate.events.newest_number(),
             put_right: gate.store.told().len() as u64,
+            store_sick: gate.store.is_broken() || gate.store.is_frozen(),
             store_bytes: gate.store.size(),
             pictures_bytes: gate.events.pictures_bytes(),
             disk_free_bytes: free,

@@ -103,6 +103,10 @@ fn lane(site: &Site, v: &Visit) -> Finding {
 
 /// What had to be put right when the store was opened, and whether the disk's share is enough.
 fn store(site: &Site, v: &Visit) -> Option<Finding> {
+    if site.gate.store.is_broken() {
+        let detail = v.t("存储出错，不再接受修改；放行不受影响。请下载备份、更换存储卡，再重启主机");
+        return Some(finding(v, "数据", Status::Fault, detail));
+    }
     let told = site.gate.store.told();
     if !told.is_empty() {
         let detail = v.f1("启动时修复过数据，请下载备份并检查存储卡：{}", told.join("; "));
