@@ -21,6 +21,11 @@ struct Answer {
     answer: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct At {
+    broker: String,
+}
+
 /// A receiver's numbers that go up and down.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waiting {
@@ -43,7 +48,7 @@ pub struct House {
     sent: Family<Receiver, Counter>,
     failed: Family<Receiver, Counter>,
     dropped: Family<Receiver, Counter>,
-    connected: Gauge,
+    connected: Family<At, Gauge>,
     published: Counter,
     unpublished: Counter,
     commands: Family<Answer, Counter>,
@@ -111,8 +116,8 @@ impl House {
     }
 
     /// The broker is there, or has gone.
-    pub fn connected(&self, is_there: bool) {
-        self.connected.set(i64::from(is_there));
+    pub fn connected(&self, broker: &str, is_there: bool) {
+        self.connected.get_or_create(&At { broker: broker.to_owned() }).set(i64::from(is_there));
     }
 
     /// A message was handed over, or found no room.

@@ -165,7 +165,8 @@ fn a_broker_that_goes_is_missed_by_nobody_and_found_again() {
     until("that it has gone", || link(&gate)["connected"] == false);
     let told = link(&gate);
     assert!(told["since"].is_string() && told["problem"].is_string(), "{told}");
-    assert!(gate.text("/metrics").contains("plategate_mqtt_connected 0"));
+    let away = format!("plategate_mqtt_connected{{broker=\"mqtts://localhost:{}\"}} 0", broker.port);
+    assert!(gate.text("/metrics").contains(&away), "{away}");
     gate.press("nobody listens");
     broker.run();
     let listener = broker.listen();

@@ -98,7 +98,7 @@ impl Session {
             if was_up || self.parts.link.status().is_some_and(|status| status.problem.as_ref() != Some(&why)) {
                 tracing::warn!(broker = %self.broker, why, "the broker is not there: it is tried again and again");
             }
-            self.parts.view.telemetry.house.connected(false);
+            self.parts.view.telemetry.house.connected(&self.broker.to_string(), false);
             self.parts.link.set(&self.broker, false, Some(why));
             tokio::select! {
                 _ = stopped.changed() => return,
@@ -187,7 +187,7 @@ impl Session {
     /// The connection is up: whom to listen to, what there is, how it is.
     fn greet(&mut self, client: &AsyncClient) {
         tracing::info!(broker = %self.broker, "the broker is there");
-        self.parts.view.telemetry.house.connected(true);
+        self.parts.view.telemetry.house.connected(&self.broker.to_string(), true);
         self.parts.link.set(&self.broker, true, None);
         let settings = &self.parts.settings;
         let mut topics: Vec<String> = self.topics.birth().into_iter().collect();
