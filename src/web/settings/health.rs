@@ -114,7 +114,7 @@ fn store(site: &Site, v: &Visit) -> Option<Finding> {
     }
     let thinned = site.forgetting.last()?.thinned;
     if thinned.still_short {
-        return Some(finding(v, "数据", Status::Fault, v.t("磁盘被照片以外的东西占满，照片已全部清理，请腾出空间")));
+        return Some(finding(v, "数据", Status::Fault, v.t("磁盘被照片以外的东西占满，旧照片已清理，请腾出空间")));
     }
     (thinned.pictures > 0).then(|| {
         let detail = v.f1("空间不够，提前清理了最早的 {} 张照片；记录都在", thinned.pictures);
