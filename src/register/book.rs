@@ -258,8 +258,9 @@ impl Register {
     pub(super) fn refresh(&self) -> Result<(), StoreError> {
         let book = self.ledger.book();
         let mut vehicles: Vec<Vehicle> = self.trees.vehicles.all()?;
-        for vehicle in &mut vehicles {
-            vehicle.dues = book.dues(&vehicle.plate, &vehicle.household);
+        let dues = book.all_dues(vehicles.iter().map(|v| (&v.plate, v.household.as_str())));
+        for (vehicle, dues) in vehicles.iter_mut().zip(dues) {
+            vehicle.dues = dues;
         }
         self.current.store(Arc::new(Snapshot::new(vehicles).with_passes(self.live_passes()?)));
         Ok(())
