@@ -86,3 +86,27 @@ fn a_bench_times_every_stage_and_compares_with_an_earlier_one() {
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("not a result of bench"));
 }
+
+#[test]
+fn a_simulation_lets_neighbours_in_and_nobody_else_and_can_be_played_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("readings.jsonl").display().to_string();
+    let some = ["--strangers", "10", "--neighbours", "3", "--seed", "4"];
+    let painted = [&["simulate", "--json", "--spoofs", "5", "--frames", "8", "--record", &record][..], &some].concat();
+    let found = json(&plategate(&painted));
+    assert_eq!(
+        (&found["false_opens"], &found["missed_opens"], &found["spoofs_opened"]),
+        (&0.into(), &0.into(), &0.into())
+    );
+    let lines = std::fs::read_to_string(&record).unwrap();
+    assert_eq!(lines.lines().count(), 18);
+    // Forty approaches are asked of a record that is played again: this one, five times over.
+    let record = folder.path().join("more.jsonl").display().to_string();
+    std::fs::write(&record, lines.repeat(5)).unwrap();
+    let again = [&["simulate", "--json", "--replay", &record][..], &some].concat();
+    let (once, twice) = (json(&plategate(&again)), json(&plategate(&again)));
+    assert_eq!(once, twice, "the same seed, the same outcome");
+    assert_eq!((&once["neighbours"], &once["missed_opens"], &once["false_opens"]), (&3.into(), &0.into(), &0.into()));
+    let wrong = plategate(&["simulate", "--replay", &record, "--spoofs", "3"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
+}

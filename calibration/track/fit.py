@@ -1,11 +1,11 @@
 """Fits the constants of the fusion of a car's frames (src/vision/track.rs) and says how well they are calibrated.
 
-In: what `plategate simulate --record FILE` wrote (approaches of registered cars: the truth, and for each frame with a plate
-its width, its sharpness and the log-probabilities by slot and character). Out: the constants under which the truth is
-likeliest after one, two, ... frames (mean negative log-likelihood of the eight slots), found by coordinate descent on
-two halves: fitted on one, told for the other.
+In: what `plategate simulate --record FILE` wrote (approaches of cars: the truth, and what was read in each frame). Out: the
+constants under which the truth is likeliest after one, two, three, five and all frames (mean negative log-likelihood of
+the eight slots), found by coordinate descent, fitted on one half and told for the other; and how often a fused slot was
+wrong that was claimed right with odds of so many to one.
 
-    plategate simulate --photos DIR --manifest FILE --split dev --strangers 0 --spoofs 0 --neighbours 400 --record readings.jsonl
+    plategate simulate --photos DIR --manifest FILE --split dev --neighbours 0 --strangers 900 --spoofs 0 --record readings.jsonl
     python calibration/track/fit.py readings.jsonl
 """
 
@@ -14,55 +14,78 @@ import sys
 
 import numpy as np
 
-START = {"likeness": 0.5, "bad_look": 0.02, "width_power": 2.0, "sharpness_power": 1.0}
+SHIPPED = {"likeness": 0.5, "bad_look": 0.02, "temper": 1.0, "width_power": 2.0, "sharpness_power": 1.0}
 GRID = {
-    "likeness": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
-    "bad_look": [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05],
+    "likeness": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+    "bad_look": [1e-5, 1e-4, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05],
+    "temper": [0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4],
     "width_power": [0.0, 0.5, 1.0, 1.5, 2.0, 3.0],
-    "sharpness_power": [0.0, 0.5, 1.0, 2.0],
+    "sharpness_power": [0.0, 0.25, 0.5, 1.0, 2.0],
 }
-FULL_WIDTH_PX, FULL_SHARPNESS, CHARACTERS = 130.0, 0.06, 75
+FULL_WIDTH_PX, FULL_SHARPNESS, CHARACTERS, LEAST = 130.0, 0.06, 75, 1e-6
+AFTER = (1, 2, 3, 5, 99)
+
+
+def width(quad):
+    (a, b, c, d) = np.array(quad)
+    return (np.linalg.norm(b - a) + np.linalg.norm(c - d)) / 2
+
+
+def dense(slots):
+    rows = np.empty((8, CHARACTERS))
+    for row, kept in zip(rows, slots):
+        rest = max(1.0 - sum(np.exp(l) for _, l in kept), 1e-9) / CHARACTERS
+        row[:] = np.log(min(rest, LEAST))
+        for i, l in kept:
+            row[i] = l
+    return rows
 
 
 def load(path):
     approaches = []
     for line in open(path, encoding="utf-8"):
         row = json.loads(line)
-        if row["frames"]:
-            logs = np.array([f["slots"] for f in row["frames"]], dtype=np.float64)
-            width = np.array([f["width"] for f in row["frames"]])
-            sharp = np.array([f["sharpness"] for f in row["frames"]])
-            approaches.append((np.array(row["truth"]), logs, width, sharp))
+        if row["who"] not in ("neighbour", "stranger", "look_alike"):
+            continue
+        looks = [looks[0] for looks in row["frames"] if looks]
+        if looks:
+            logs = np.array([dense(look["slots"]) for look in looks])
+            sizes = np.array([width(look["quad"]) for look in looks])
+            sharp = np.array([look["sharpness"] for look in looks])
+            approaches.append((np.array(row["truth"]), logs, sizes, sharp))
     return approaches
 
 
-def fuse(logs, width, sharp, c):
-    """As `Track::fused`."""
-    w = np.clip(width / FULL_WIDTH_PX, 0.1, 1.0) ** c["width_power"]
+def fuse(logs, sizes, sharp, c):
+    """As `Track::fused`, after each number of frames in AFTER."""
+    w = np.clip(sizes / FULL_WIDTH_PX, 0.1, 1.0) ** c["width_power"]
     w = w * np.clip(sharp / FULL_SHARPNESS, 0.2, 1.0) ** c["sharpness_power"]
-    p = (1 - c["bad_look"]) * np.exp(logs) + c["bad_look"] / CHARACTERS
-    total = np.tensordot(w, np.log(p), axes=1)
-    n = w.sum() / w.max()
-    looks = n if n <= 1 else n / (1 + c["likeness"] * (n - 1))
-    fused = total * looks / w.sum()
-    fused -= fused.max(axis=1, keepdims=True)
-    return fused - np.log(np.exp(fused).sum(axis=1, keepdims=True))
+    if c["temper"] != 1.0:
+        logs = logs * c["temper"]
+        logs = logs - np.log(np.exp(logs).sum(axis=2, keepdims=True))
+    sums = np.cumsum(w[:, None, None] * np.log((1 - c["bad_look"]) * np.exp(logs) + c["bad_look"] / CHARACTERS), axis=0)
+    weight, heaviest = np.cumsum(w), np.maximum.accumulate(w)
+    out = []
+    for n in sorted({min(n, len(logs)) for n in AFTER}):
+        looks = weight[n - 1] / heaviest[n - 1]
+        looks = looks if looks <= 1 else looks / (1 + c["likeness"] * (looks - 1))
+        fused = sums[n - 1] * looks / weight[n - 1]
+        fused = fused - fused.max(axis=1, keepdims=True)
+        out.append(fused - np.log(np.exp(fused).sum(axis=1, keepdims=True)))
+    return out
 
 
 def loss(approaches, c):
     sums = []
-    for truth, logs, width, sharp in approaches:
-        for n in sorted({1, 2, 3, 5, len(logs)}):
-            if n <= len(logs):
-                fused = fuse(logs[:n], width[:n], sharp[:n], c)
-                sums.append(-fused[np.arange(8), truth].mean())
+    for truth, logs, sizes, sharp in approaches:
+        sums.extend(-fused[np.arange(8), truth].mean() for fused in fuse(logs, sizes, sharp, c))
     return float(np.mean(sums))
 
 
 def fit(approaches):
-    best = dict(START)
+    best = dict(SHIPPED)
     lowest = loss(approaches, best)
-    for _ in range(3):
+    for _ in range(2):
         for key, values in GRID.items():
             for value in values:
                 now = loss(approaches, {**best, key: value})
@@ -71,14 +94,26 @@ def fit(approaches):
     return best
 
 
+def tail(approaches, c):
+    """Odds claimed for a slot's favourite over the truth, where the favourite is wrong; and the slots in all."""
+    worst, slots = [], 0
+    for truth, logs, sizes, sharp in approaches:
+        fused = fuse(logs, sizes, sharp, c)[-1]
+        slots += 8
+        best = fused.argmax(axis=1)
+        worst += [float(np.exp(fused[s, best[s]] - fused[s, truth[s]])) for s in range(8) if best[s] != truth[s]]
+    return {"slots": slots, "wrong": len(worst), **{f"wrong_at_{t:g}_to_1": sum(w >= t for w in worst) for t in (1e1, 1e2, 1e3, 1e4)}}
+
+
 def main():
     approaches = load(sys.argv[1])
-    halves = approaches[0::2], approaches[1::2]
-    for a, b in (halves, halves[::-1]):
+    print(json.dumps({"approaches": len(approaches), "shipped": SHIPPED, "loss": loss(approaches, SHIPPED), **tail(approaches, SHIPPED)}))
+    for a, b in ((approaches[0::2], approaches[1::2]), (approaches[1::2], approaches[0::2])):
         best = fit(a)
         print(json.dumps({"fitted_on": len(a), "constants": best, "loss": loss(a, best), "loss_of_the_other_half": loss(b, best),
-                          "loss_of_the_other_half_as_shipped": loss(b, START)}))
-    print(json.dumps({"fitted_on": len(approaches), "constants": fit(approaches)}))
+                          "loss_of_the_other_half_as_shipped": loss(b, SHIPPED), **tail(b, best)}))
+    best = fit(approaches)
+    print(json.dumps({"fitted_on": len(approaches), "constants": best, **tail(approaches, best)}))
 
 
 if __name__ == "__main__":

@@ -93,19 +93,22 @@ fn a_driver_that_hangs_is_left_behind_and_the_camera_opened_anew() {
 
 #[test]
 fn errors_empty_frames_panics_and_changing_sizes_are_states() {
+    // Each goes on until it was seen: a loaded machine looks seldom.
     let step = Arc::new(AtomicU32::new(0));
+    let stepped = step.clone();
     let open: Opener = Box::new(move || {
-        let step = step.clone();
-        Ok(Box::new(Scripted(move |into: &mut Picture| match step.fetch_add(1, Ordering::SeqCst) {
+        let (step, mut frames) = (stepped.clone(), 0);
+        Ok(Box::new(Scripted(move |into: &mut Picture| match step.load(Ordering::SeqCst) {
             0 => Err(CameraError("unplugged".into())),
             1 => {
                 fill(into, 0, 0);
                 Ok(Got::Frame)
             }
             2 => panic!("a driver that panics"),
-            n => {
+            _ => {
                 std::thread::sleep(Duration::from_millis(20));
-                fill(into, 4 + (n % 2) as usize, 0);
+                frames += 1;
+                fill(into, 4 + frames / 20 % 2, 0);
                 Ok(Got::Frame)
             }
         })))
@@ -113,6 +116,7 @@ fn errors_empty_frames_panics_and_changing_sizes_are_states() {
     let camera = Camera::with(open, QUICK, "scripted".into());
     for reason in ["unplugged", "empty frames", "driver failed"] {
         wait_for(&camera, |s| matches!(s, CameraState::Lost { reason: r, .. } if r.contains(reason)));
+        step.fetch_add(1, Ordering::SeqCst);
     }
     for width in [4, 5] {
         wait_for(&camera, |s| matches!(s, CameraState::Live { width: w, .. } if *w == width));

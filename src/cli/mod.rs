@@ -11,9 +11,11 @@ pub mod doctor;
 pub mod drill;
 pub mod eval;
 mod eyes;
+pub mod fleet;
 pub mod forget;
 pub mod ledger;
 pub mod mqtt;
+pub mod pass;
 pub mod plates;
 mod plot;
 pub mod read;
@@ -71,6 +73,8 @@ enum Command {
     Why(why::Args),
     /// The register: add, remove, list, import and export cars.
     Plates(plates::Args),
+    /// Visitors' passes: is this code one?
+    Pass(pass::Args),
     /// The crowdfunding and fee book: look, enter, check.
     Ledger(ledger::Args),
     /// Who may sign in to the page, and tokens for programs.
@@ -87,6 +91,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Forget a plate at its owner's wish.
     Forget(forget::Args),
+    /// The other gates of the compound: join them, see how they are, try out hundreds of them.
+    Fleet(fleet::Args),
     /// Cut the power of a working gate again and again, and prove that nothing is lost.
     Drill(drill::Args),
     /// Print a completion script for a shell.
@@ -175,10 +181,12 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(args, config),
         Command::Why(args) => why::run(args, config),
         Command::Plates(args) => plates::run(args, config),
+        Command::Pass(args) => pass::run(args, config),
         Command::Ledger(args) => ledger::run(args, config),
         Command::Backup(args) => backup::backup(args, config),
         Command::Restore(args) => backup::restore(args, config),
         Command::Forget(args) => forget::run(args, config),
+        Command::Fleet(args) => fleet::run(args, config),
         Command::Drill(args) => drill::run(args),
         Command::Completions { shell } => {
             let mut out = Vec::new();

@@ -19,10 +19,13 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Output};
 use crate::cores;
 use crate::display::{self, Display};
+use crate::fleet::disk::{self, Disk};
 use crate::fleet::happening::Logs;
+use crate::fleet::identity::Identity;
 use crate::fleet::lookout;
 use crate::fleet::mqtt::{self, Mqtt};
 use crate::fleet::webhook::{self, Webhooks};
+use crate::fleet::{Fleet, join, sync};
 use crate::gate::event::Event;
 use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts};
@@ -75,6 +78,11 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     let page = &gate.page;
     let demo = args.demo.then(|| demo::sign_in(&page.accounts, &page.gate.register)).transpose()?;
     runtime.block_on(web::start(&gate.page, args.once, demo))?;
+    let fleet = gate.fleet(&config)?;
+    if let Some((link, disk)) = fleet {
+        runtime.spawn(link.run());
+        runtime.spawn(disk::watch_roster(disk));
+    }
     runtime.block_on(gate.wait());
     let stopped = gate.stop();
     runtime.shutdown_timeout(Duration::from_millis(300));
@@ -110,6 +118,7 @@ struct Gate {
     watchdog: Watchdog,
     page: Arc<web::Site>,
     house: House,
+    inside: Inside,
 }
 
 impl Gate {
@@ -125,6 +134,11 @@ impl Gate {
         tracing::info!(cars = register.snapshot().vehicles().len(), arrivals = events.newest_number(), "register open");
         let switches = Arc::new(Switches::open(store.clone())?);
         let eyes = Eyes::open(config)?;
+        let mut identity = Identity::load(store.folder())?;
+        if let (Some(identity), false) = (&mut identity, config.fleet.servers.is_empty()) {
+            identity.servers.clone_from(&config.fleet.servers);
+        }
+        let fleet = identity.map(|identity| Arc::new(Fleet::new(identity)));
         let simulated = SimulatedArm::staying_up(Duration::from_secs(6));
         let (barrier, readers) = barrier::start(config, &simulated)?;
         let barrier = Arc::new(barrier);
@@ -142,7 +156,7 @@ impl Gate {
         let snapshots = register.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let lane = {
-            let (config, stop, telemetry) = (config.clone(), stop.clone(), telemetry.clone());
+            let (config, stop, telemetry, inside) = (config.clone(), stop.clone(), telemetry.clone(), inside.clone());
             let (switches, button, hand, viewfinder) =
                 (switches.clone(), barrier.clone(), hand.clone(), viewfinder.clone());
             move || -> anyhow::Result<()> {
@@ -204,11 +218,37 @@ impl Gate {
             store,
             rounds,
             switches,
+            fleet,
             config,
         };
         let page = Arc::new(web::Site::open(page)?);
         let house = House::start(&page)?;
-        Ok(Gate { stop, lane, recorder, barrier, readers, watchdog, page, house })
+        Ok(Gate { stop, lane, recorder, barrier, readers, watchdog, page, house, inside })
+    }
+
+    /// The way to the other gates; none where this one belongs to no fleet, and no connection is tried.
+    fn fleet(&self, config: &Config) -> anyhow::Result<Option<(Arc<sync::Link<Disk>>, Arc<Disk>)>> {
+        let Some(fleet) = &self.page.gate.fleet else { return Ok(None) };
+        let page = &self.page.gate;
+        let parts = disk::Parts {
+            store: page.store.clone(),
+            register: page.register.clone(),
+            events: page.events.clone(),
+            gates: fleet.gates.clone(),
+            inside: self.inside.clone(),
+            direction: config.gate.direction,
+            hands: self.page.clone(),
+        };
+        let home = Arc::new(Disk::open(parts, fleet.identity.clone())?);
+        let link = sync::Link {
+            home: home.clone(),
+            identity: fleet.identity.clone(),
+            status: fleet.status.clone(),
+            client: fleet.client(),
+            keep_days: config.fleet.keep_events_days,
+            authority: join::authority_file(page.store.folder(), fleet.identity.authority.as_deref())?,
+        };
+        Ok(Some((Arc::new(link), home)))
     }
 
     /// Until a signal comes, or the lane has nothing more to do.

@@ -8,6 +8,7 @@ mod barrier;
 mod camera;
 mod data;
 mod display;
+mod fleet;
 mod gate;
 mod inputs;
 mod ledger;
@@ -33,6 +34,7 @@ pub use barrier::{Barrier, Drive, Hold, Line, Output};
 pub use camera::Camera;
 pub use data::Data;
 pub use display::{Display, QuietHours, Sign};
+pub use fleet::Fleet;
 pub use gate::{Direction, Gate, Unpaid};
 pub use inputs::{Bias, Inputs, Wire};
 pub use ledger::Ledger;
@@ -82,6 +84,8 @@ pub struct Config {
     pub display: Display,
     /// What starts the box anew when the gate hangs.
     pub watchdog: Watchdog,
+    /// The other gates of the compound.
+    pub fleet: Fleet,
     /// The stewards' page.
     pub web: Web,
     /// What residents may do by themselves.
@@ -175,6 +179,7 @@ impl Config {
         self.inputs.check()?;
         self.modbus.check()?;
         self.display.check()?;
+        self.fleet.check()?;
         self.web.check()?;
         self.residents.check()?;
         self.log.check()?;

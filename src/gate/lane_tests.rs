@@ -18,7 +18,7 @@ use crate::barrier::{ArmError, Pulse};
 use crate::camera::Frame;
 use crate::clock::{Clock, Hands};
 use crate::config::{self, Strength};
-use crate::picture::Picture;
+use crate::picture::{Picture, Quad};
 use crate::register::{Change, Dues, Pass, Register, Snapshot, Vehicle};
 use crate::store::Store;
 use crate::vision::Reading;
@@ -33,6 +33,8 @@ struct Script {
     age: Duration,
     clock: Hands,
     sequence: u64,
+    /// Where to paint a car's front around a plate, frame by frame.
+    bodies: VecDeque<Vec<Quad>>,
 }
 
 impl Frames for Script {
@@ -45,13 +47,27 @@ impl Frames for Script {
         self.clock.turn(TICK);
         self.sequence += 1;
         let captured = self.clock.now() - self.age;
-        let picture = Picture::filled(640, 360, [90, 90, 90]);
+        let mut picture = Picture::filled(640, 360, [90, 90, 90]);
+        self.bodies.pop_front().iter().flatten().for_each(|quad| paint_body(&mut picture, quad));
         *frame = Some(Frame { picture, captured, taken_at: self.clock.wall(), sequence: self.sequence });
         true
     }
 
     fn ended(&self) -> bool {
         self.left.is_empty()
+    }
+}
+
+/// A front that comes along with its plate, two plate widths to each side.
+fn paint_body(on: &mut Picture, plate: &Quad) {
+    let ([x, y], width) = (plate.centre(), plate.width());
+    let within = |v: f32, most: usize| v.clamp(0.0, most as f32) as usize;
+    for py in within(y - 1.5 * width, on.height)..within(y + 0.8 * width, on.height) {
+        for px in within(x - 2.0 * width, on.width)..within(x + 2.0 * width, on.width) {
+            let (u, v) = ((px as f32 - x) / width, (py as f32 - y) / width);
+            let grey = 120.0 + 50.0 * ((u * 5.0).sin() + (v * 4.0 + u * 2.0).cos());
+            on.bgr[(py * on.width + px) * 3..][..3].fill(grey as u8);
+        }
     }
 }
 
@@ -103,6 +119,7 @@ struct Setting {
     presence: Option<bool>,
     rules: config::Gate,
     strength: Strength,
+    bodies: bool,
     schedule: config::Schedule,
     hand: Hand,
     inside: Inside,
@@ -119,7 +136,9 @@ impl Default for Setting {
             room: 16,
             presence: None,
             rules: config::Gate::default(),
-            strength: Strength::Refuse,
+            // The scripted frames are empty: nothing comes along with a plate.
+            strength: Strength::Watch,
+            bodies: false,
             schedule: config::Schedule::default(),
             hand: Hand::default(),
             inside: Inside::default(),
@@ -150,9 +169,11 @@ fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
     let count = steps.len();
     let mut readings: VecDeque<Vec<Reading>> = steps.into_iter().filter_map(Result::ok).collect();
     readings.truncate(readings.len() - setting.sight_ends);
+    let quads = |readings: &Vec<Reading>| readings.iter().map(|r| r.quad).collect();
+    let bodies = if setting.bodies { readings.iter().map(quads).collect() } else { VecDeque::new() };
     let register = setting.register;
     let mut lane = Lane::new(Parts {
-        frames: Box::new(Script { left, age: setting.age, clock: clock.clone(), sequence: 0 }),
+        frames: Box::new(Script { left, age: setting.age, clock: clock.clone(), sequence: 0, bodies }),
         lookout: Lookout::default(),
         sight: Box::new(Seen(readings, Vec::new())),
         register: Box::new(move || register.clone()),
@@ -339,20 +360,34 @@ fn a_photograph_held_still_or_shaken_does_not_open_as_strictly_as_it_is_set() {
 }
 
 #[test]
+fn a_body_must_come_along_with_the_plate_however_it_grows() {
+    let strictly = |bodies| Setting { strength: Strength::Refuse, bodies, ..Default::default() };
+    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(true));
+    assert_eq!((pressed, arrivals[0].event.liveness.body), (1, Finding::Car), "{arrivals:?}");
+    assert!(arrivals[0].event.frames <= 3, "{}", arrivals[0].event.frames);
+    // A telephone that is pushed towards the camera grows, and what is around it stays.
+    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(false));
+    assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Photograph));
+    assert_eq!(arrivals[0].event.liveness.growth, Finding::Car);
+}
+
+#[test]
 fn a_grey_print_has_the_wrong_colour() {
     let mut steps = car("苏F12345", 10, 30);
     for reading in steps.iter_mut().flatten().flatten() {
         reading.colours = [0.02, 0.0, 0.0, 0.0, 0.95, 0.03];
     }
-    let (pressed, arrivals) = fresh(steps);
+    let strictly = || Setting { strength: Strength::Refuse, presence: Some(true), ..Default::default() };
+    let (pressed, arrivals) = run(steps, strictly());
     assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Photograph), "{arrivals:?}");
     assert_eq!(arrivals[0].event.liveness.colour, Finding::Picture);
+    assert_eq!(run(car("苏F12345", 10, 30), strictly()).0, 1);
 }
 
 #[test]
 fn a_wired_loop_must_be_on_and_vouches_for_a_car_that_stands() {
     let standing = || -> Steps { (0..40).map(|_| Ok(vec![at("苏F12345", 100.0, 120.0)])).collect() };
-    let with = |steps, presence| run(steps, Setting { presence, ..Default::default() });
+    let with = |steps, presence| run(steps, Setting { presence, strength: Strength::Refuse, ..Default::default() });
     assert_eq!(with(standing(), Some(true)).0, 1);
     assert_eq!(with(standing(), None).0, 0);
     let (pressed, arrivals) = with(car("苏F12345", 10, 40), Some(false));
@@ -370,7 +405,8 @@ fn a_car_that_drives_away_has_left_and_one_that_backs_out_was_refused() {
     steps.extend(car("苏F12345", 10, 5));
     steps.extend(pause(60.0));
     steps.extend(car("苏F12345", 10, 5));
-    let (pressed, arrivals) = run(steps, Setting { inside, ..Default::default() });
+    let (pressed, arrivals) =
+        run(steps, Setting { inside, strength: Strength::Refuse, bodies: true, ..Default::default() });
     let told: Vec<_> = arrivals.iter().map(|a| (a.event.outcome, a.event.rule, a.event.already_inside)).collect();
     assert_eq!(pressed, 3, "a second one of the same plate is an alert, not a lock-out");
     assert_eq!(

@@ -36,9 +36,10 @@ const NOT_SHRUNK: f32 = 1.015;
 /// A plate that grows comes down in the picture, by this much of the growth in width: from a camera at bonnet height to one
 /// on a mast.
 const FALL: std::ops::RangeInclusive<f32> = 0.2..=16.0;
-/// The surroundings' score above which a body comes along, and below which the lane stays.
-const BODY: f32 = 0.35;
-const NO_BODY: f32 = -0.35;
+/// The score of both sides together above which a body comes along, and below which the lane stays; and the least of either.
+const BODY: f32 = 0.7;
+const NO_BODY: f32 = -0.7;
+const EITHER: f32 = 0.1;
 /// How many times wider or narrower than the lane's geometry says a plate may be: crooked ones, double rows, corners found
 /// roughly; and what no plate is.
 const SIZE_PLAUSIBLE: f32 = 1.45;
@@ -59,11 +60,7 @@ pub fn look(
     Liveness {
         growth: growth(track),
         size: size(track, frame, settings),
-        body: match around.score() {
-            Some(score) if score >= BODY => Finding::Car,
-            Some(score) if score <= NO_BODY => Finding::Picture,
-            _ => Finding::Unknown,
-        },
+        body: body(around),
         colour: colour(track, read),
         presence: match presence {
             Some(true) => Finding::Car,
@@ -81,9 +78,26 @@ pub fn passes(found: &Liveness, track: &Track, strength: Strength) -> bool {
     let no_picture = [found.size, found.body, found.colour, found.presence, found.growth]
         .iter()
         .all(|finding| *finding != Finding::Picture);
-    let comes = found.growth == Finding::Car;
+    // Growing alone is what a telephone does that is pushed towards the camera.
     let body = found.body == Finding::Car && track.motion.grown() >= NOT_SHRUNK;
-    no_picture && (comes || body || found.presence == Finding::Car)
+    no_picture && (body || found.presence == Finding::Car)
+}
+
+/// Did what is beside the plate come along with it? Both sides are asked, or the one that is in the picture.
+fn body(around: &Surroundings) -> Finding {
+    let [left, right, _] = around.scores();
+    let (sum, least) = match (left, right) {
+        (Some(a), Some(b)) => (a + b, a.min(b)),
+        (Some(one), None) | (None, Some(one)) => (one, one),
+        (None, None) => return Finding::Unknown,
+    };
+    if sum <= NO_BODY {
+        Finding::Picture
+    } else if sum >= BODY && least >= EITHER {
+        Finding::Car
+    } else {
+        Finding::Unknown
+    }
 }
 
 fn growth(track: &Track) -> Finding {

@@ -12,6 +12,9 @@
 //! margin = P(E | the likeliest car) / P(E | the best plate that is not registered)
 //! ```
 //!
+//! In the margin a plate that readers do not confuse with the car's counts [`BLIND`] times less: whoever wants to be
+//! mistaken for it would have to hit on it among all that are next to the car's.
+//!
 //! and the barrier opens only when both reach the budget, `false_open_one_in`. The first keeps the promise for strangers
 //! as they come: for any threshold t, the chance that a stranger's pictures ever reach `ratio >= t` is at most 1/t,
 //! however long one looks (Ville's inequality, the ground of Wald's sequential test: Wald, "Sequential Tests of
@@ -24,7 +27,7 @@
 
 use super::strangers::Strangers;
 use crate::plate::{ALPHABET, Plate, SLOTS};
-use crate::register::{Snapshot, Vehicle, are_alike};
+use crate::register::{Snapshot, Vehicle, are_alike, confusable};
 use crate::vision::SlotProbabilities;
 
 /// The share of strangers whose plate differs from a registered one in one character. Of the plates issued in one city
@@ -38,15 +41,16 @@ const STRICTER: f64 = 10.0;
 /// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave one neighbour in
 /// thirty more standing (docs/decisions/2026-11-25-margin.md).
 const MARGIN_SHARE: f64 = 0.1;
+/// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
+/// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
+/// (docs/decisions/2026-11-26-blind-neighbours.md).
+const BLIND: f64 = MARGIN_SHARE * NEIGHBOURS_EACH;
 /// A registered plate that explains the pictures this many times worse than the best is no rival.
 const CLEARLY: f64 = 100.0;
 /// Likelihoods this many times below the best plate's do not matter to any sum.
 const NEGLIGIBLE: f64 = 1e-9;
 /// Candidates that are told.
 pub const CANDIDATES: usize = 5;
-/// The order in which slots are looked at: the serial first, because most cars are of one city.
-const ORDER: [usize; SLOTS] = [6, 5, 4, 3, 2, 1, 0, 7];
-
 type Evidence = [[f64; ALPHABET.len()]; SLOTS];
 
 /// A registered plate as an explanation of the pictures.
@@ -71,7 +75,8 @@ pub struct Match<'a> {
     pub candidates: [Option<Candidate<'a>>; CANDIDATES],
     /// P(evidence | registered) / P(evidence | stranger).
     pub ratio: f64,
-    /// How many times worse the best plate outside of the register explains the evidence than the likeliest candidate.
+    /// How many times worse the best plate outside of the register explains the evidence than the likeliest candidate; one
+    /// that readers do not confuse with it counts less.
     pub margin: f64,
     /// The likeliest well-formed plate, registered or not.
     pub read: Plate,
@@ -123,9 +128,21 @@ impl<'a> Match<'a> {
 
 /// The register, prepared for the match: made anew when the register changes, read for every frame.
 pub struct Roster {
-    cars: Vec<Car>,
-    /// All plates as numbers, in order, to ask whether one is registered.
+    /// All plates as numbers, in order: cars of one city, then of one beginning, stand together.
     keys: Vec<u64>,
+    /// With how many of the plate before its first slots agree.
+    shared: Vec<u8>,
+    /// What the sums need of each.
+    shares: Vec<Share>,
+    cars: Vec<Car>,
+}
+
+/// A registered plate's part in the strangers' sums.
+struct Share {
+    /// The prior that a stranger of the generic kind has this very plate.
+    generic: f64,
+    /// How many registered plates differ from it in one character.
+    neighbours: f64,
 }
 
 struct Car {
@@ -133,24 +150,16 @@ struct Car {
     plate: Plate,
     /// Where it stands among the snapshot's vehicles; none for a visitor.
     vehicle: Option<u32>,
-    /// How many registered plates differ from it in one character.
+    /// See [`Share::neighbours`].
     neighbours: u16,
     has_lookalike: bool,
-    /// The prior that a stranger of the generic kind has this very plate.
-    generic: f64,
 }
 
 impl Roster {
     /// Prepares a register.
     pub fn new(snapshot: &Snapshot, strangers: &Strangers) -> Roster {
-        let car = |plate: Plate, vehicle| Car {
-            slots: *plate.slots(),
-            plate,
-            vehicle,
-            neighbours: 0,
-            has_lookalike: false,
-            generic: strangers.prior(plate.slots()),
-        };
+        let car =
+            |plate: Plate, vehicle| Car { slots: *plate.slots(), plate, vehicle, neighbours: 0, has_lookalike: false };
         let vehicles = snapshot.vehicles().iter().enumerate();
         let mut cars: Vec<Car> = vehicles.map(|(i, v)| car(v.plate, Some(i as u32))).collect();
         cars.extend(snapshot.passes().iter().map(|pass| car(pass.plate(), None)));
@@ -159,7 +168,14 @@ impl Roster {
         cars.dedup_by_key(|c| key(&c.slots));
         count_neighbours(&mut cars);
         mark_lookalikes(&mut cars);
-        Roster { keys: cars.iter().map(|c| key(&c.slots)).collect(), cars }
+        let agree = |a: &Car, b: &Car| a.slots.iter().zip(&b.slots).take_while(|(x, y)| x == y).count() as u8;
+        let share = |car: &Car| Share { generic: strangers.prior(&car.slots), neighbours: f64::from(car.neighbours) };
+        Roster {
+            keys: cars.iter().map(|c| key(&c.slots)).collect(),
+            shared: (0..cars.len()).map(|i| if i == 0 { 0 } else { agree(&cars[i - 1], &cars[i]) }).collect(),
+            shares: cars.iter().map(share).collect(),
+            cars,
+        }
     }
 
     /// How many plates there are.
@@ -179,13 +195,13 @@ impl Roster {
         let floor = outside.confidence * NEGLIGIBLE;
         let mut top = Top::default();
         let (mut registered, mut taken, mut near) = (0.0, 0.0, 0.0);
-        for (i, car) in self.cars.iter().enumerate() {
-            let Some((same, one_off)) = likelihoods(&car.slots, &p, floor) else { continue };
+        self.walk(&p, floor, |i, same, one_off| {
+            let share = &self.shares[i];
             registered += same;
-            taken += same * car.generic;
-            near += one_off - same * f64::from(car.neighbours);
+            taken += same * share.generic;
+            near += one_off - same * share.neighbours;
             top.offer(i, same);
-        }
+        });
         let n = self.cars.len().max(1) as f64;
         // Rounding may leave the difference of two equal sums below nothing.
         let generic = (outside.mass - taken).max(0.0);
@@ -210,14 +226,47 @@ impl Roster {
         }
     }
 
+    /// Gives each plate's P(evidence | this plate) and the sum of the same over all plates that differ from it in one
+    /// character; leaves out those of which neither can reach the floor. Plates stand in order, so what their common
+    /// beginning is worth is reckoned once, and a beginning that cannot reach the floor is passed over whole.
+    fn walk(&self, p: &Evidence, floor: f64, mut found: impl FnMut(usize, f64, f64)) {
+        // After so many slots: the likelihood so far, and the same with one of them otherwise.
+        let mut known = [(1.0, 0.0); SLOTS + 1];
+        let mut i = 0;
+        while i < self.keys.len() {
+            let slots = self.keys[i].to_be_bytes();
+            let mut at = usize::from(self.shared[i]);
+            let (mut same, mut one_off) = known[at];
+            while at < SLOTS && same + one_off >= floor {
+                let here = p[at][usize::from(slots[at])];
+                (same, one_off) = (same * here, one_off * here + same * (1.0 - here).max(0.0));
+                at += 1;
+                known[at] = (same, one_off);
+            }
+            i += 1;
+            if same + one_off >= floor {
+                found(i - 1, same, one_off);
+                continue;
+            }
+            while i < self.keys.len() && usize::from(self.shared[i]) >= at {
+                i += 1;
+            }
+        }
+    }
+
     /// Is exactly this plate in the register?
     fn holds(&self, slots: &[u8; SLOTS]) -> bool {
         self.keys.binary_search(&key(slots)).is_ok()
     }
 
-    /// The likelihood of the best plate that is not registered: a neighbour of this car's, or the one read.
+    /// The likelihood of the best plate that is not registered: one next to this car's, or the one read; those that are no
+    /// look-alikes of the car's count less.
     fn best_outsider(&self, car: &Car, l: f64, p: &Evidence, read: Plate, confidence: f64) -> f64 {
-        let mut best = if self.holds(read.slots()) { 1e-300 } else { confidence };
+        let worth = |alike: bool| if alike { 1.0 } else { 1.0 / BLIND };
+        let mut best: f64 = 1e-300;
+        if !self.holds(read.slots()) {
+            best = best.max(confidence * worth(differs_in_confusables(&car.slots, read.slots())));
+        }
         for s in 0..SLOTS {
             let own = car.slots[s] as usize;
             let rest = l / p[s][own];
@@ -225,10 +274,11 @@ impl Roster {
                 if c == own || rest * pc <= best {
                     continue;
                 }
+                let likelihood = rest * pc * worth(confusable(ALPHABET[own], ALPHABET[c]));
                 let mut other = car.slots;
                 other[s] = c as u8;
-                if Plate::from_slots(other).is_some() && !self.holds(&other) {
-                    best = rest * pc;
+                if likelihood > best && Plate::from_slots(other).is_some() && !self.holds(&other) {
+                    best = likelihood;
                 }
             }
         }
@@ -236,19 +286,9 @@ impl Roster {
     }
 }
 
-/// P(evidence | this plate), and the sum of the same over all plates that differ from it in one character. None as soon as
-/// neither can reach the floor.
-fn likelihoods(slots: &[u8; SLOTS], p: &Evidence, floor: f64) -> Option<(f64, f64)> {
-    let (mut same, mut one_off) = (1.0, 0.0);
-    for s in ORDER {
-        let here = p[s][slots[s] as usize];
-        one_off = one_off * here + same * (1.0 - here).max(0.0);
-        same *= here;
-        if same + one_off < floor {
-            return None;
-        }
-    }
-    Some((same, one_off))
+/// Do two plates differ in nothing but characters that readers take for each other?
+fn differs_in_confusables(a: &[u8; SLOTS], b: &[u8; SLOTS]) -> bool {
+    a.iter().zip(b).all(|(x, y)| x == y || confusable(ALPHABET[*x as usize], ALPHABET[*y as usize]))
 }
 
 /// The likeliest cars, best first, without allocating.
@@ -257,6 +297,9 @@ struct Top([Option<(usize, f64)>; CANDIDATES]);
 
 impl Top {
     fn offer(&mut self, car: usize, likelihood: f64) {
+        if self.0[CANDIDATES - 1].is_some_and(|(_, least)| likelihood <= least) {
+            return;
+        }
         let mut offered = Some((car, likelihood));
         for place in &mut self.0 {
             if place.is_none_or(|(_, kept)| offered.is_some_and(|(_, l)| l > kept)) {

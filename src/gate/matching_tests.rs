@@ -77,6 +77,17 @@ fn an_eight_that_may_be_a_b_does_not_open() {
 }
 
 #[test]
+fn a_plate_that_nobody_takes_for_it_counts_less_in_the_margin_than_a_look_alike() {
+    let snapshot = snapshot(&COMPOUND);
+    // Of 99 to 1 the budget of 10,000 asks between 鲁 and 苏, and far more between 8 and B.
+    let province = doubtful("苏F8K291", 0, '鲁', 0.99);
+    assert!(weigh(&province, &snapshot).is_sure(1e4));
+    assert!(!weigh(&doubtful("苏F8K291", 2, 'B', 0.99), &snapshot).is_sure(1e4));
+    assert!(!weigh(&doubtful("苏F8K291", 0, '鲁', 0.97), &snapshot).is_sure(1e4));
+    assert!(!weigh(&province, &snapshot).is_sure(1e5), "it follows the budget");
+}
+
+#[test]
 fn doubt_between_two_registered_cars_names_the_rival() {
     let snapshot = snapshot(&COMPOUND);
     let evidence = doubtful("苏F12345", 6, '6', 0.6);

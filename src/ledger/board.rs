@@ -128,9 +128,10 @@ impl Board {
             goal: c.goal,
             title: hide(&c.title),
         };
-        let paid = |(plate, household): &&(Plate, String)| {
-            let dues = book.dues(plate, household);
-            dues.paid >= dues.share && dues.paid > Fen::ZERO
+        let share = book.share();
+        let paid = |(plate, _): &&(Plate, String)| {
+            let paid = book.paid(plate);
+            paid >= share && paid > Fen::ZERO
         };
         let campaigns: Vec<CampaignLine> = book.campaigns().into_iter().map(line).collect();
         let income = |a: &Account| matches!(a, Account::Campaign(_) | Account::Fees);

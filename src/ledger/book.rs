@@ -207,8 +207,39 @@ impl Book {
         self.of_car.get(plate).into_iter().flatten().filter_map(|n| self.entry(*n))
     }
 
+    /// What was put in for a car, less what was given back of it.
+    pub fn paid(&self, plate: &Plate) -> Fen {
+        let live = self.of_car(plate).filter(|e| !self.is_undone(e.entry.number));
+        live.map(|sealed| match &sealed.entry.what {
+            What::Contribution { amount, .. } | What::Opening { amount, .. } => {
+                *amount - self.refunded(sealed.entry.number).0
+            }
+            _ => Fen::ZERO,
+        })
+        .sum()
+    }
+
     /// How a car of that household stands with the book.
     pub fn dues(&self, plate: &Plate, household: &str) -> Dues {
+        self.dues_among(plate, household, &self.exempted())
+    }
+
+    /// The same of many cars, each with its household.
+    pub fn all_dues<'a>(&self, cars: impl Iterator<Item = (&'a Plate, &'a str)>) -> Vec<Dues> {
+        let exempted = self.exempted();
+        cars.map(|(plate, household)| self.dues_among(plate, household, &exempted)).collect()
+    }
+
+    /// Whom the exemptions are for now, and their days.
+    fn exempted(&self) -> Vec<(Who, Exempted)> {
+        let now = |(number, e): (u64, &Exemption)| {
+            let who = self.exempted_plate(number).map_or_else(|| e.who.clone(), Who::Plate);
+            (who, Exempted { from: e.from, until: e.until, vote: e.vote })
+        };
+        self.exemptions().into_iter().map(now).collect()
+    }
+
+    fn dues_among(&self, plate: &Plate, household: &str, exempted: &[(Who, Exempted)]) -> Dues {
         let tariffs = self.tariffs.clone();
         let mut dues = Dues { share: self.share(), asked: self.asked(), tariffs, ..Dues::default() };
         for sealed in self.of_car(plate).filter(|e| !self.is_undone(e.entry.number)) {
@@ -225,17 +256,16 @@ impl Book {
             }
         }
         dues.terms.sort();
-        let concerns = |number: u64, e: &Exemption| match &e.who {
-            Who::Plate(_) => self.exempted_plate(number) == Some(*plate),
+        let concerns = |who: &Who| match who {
+            Who::Plate(of) => of == plate,
             Who::Household(of) => of == household,
         };
-        let exemptions = self.exemptions().into_iter().filter(|(number, e)| concerns(*number, e));
-        dues.exemptions = exemptions.map(|(_, e)| Exempted { from: e.from, until: e.until, vote: e.vote }).collect();
+        dues.exemptions = exempted.iter().filter(|(who, _)| concerns(who)).map(|(_, days)| *days).collect();
         dues
     }
 
     /// What all campaigns together ask of a car.
-    fn share(&self) -> Fen {
+    pub fn share(&self) -> Fen {
         if self.campaigns.is_empty() { SHARE } else { self.campaigns.values().map(|(_, c)| c.share).sum() }
     }
 

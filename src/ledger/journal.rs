@@ -26,6 +26,15 @@ pub enum BookError {
         "nothing can be entered, the book is damaged: {0}. Keep the data folder, and restore the newest backup whose book is whole"
     )]
     Damaged(Fault),
+    /// Another box of the compound keeps the book.
+    #[error(
+        "nothing can be entered here: the book is kept at the gate {gate}. Enter it there, or let it hand the book over (plategate \
+         fleet book hand-over)"
+    )]
+    Elsewhere {
+        /// Which gate.
+        gate: String,
+    },
     /// The disk.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -115,6 +124,42 @@ impl Ledger {
             new.push(sealed);
         }
         Ok(Page { ledger: self, book, told, new, writing })
+    }
+}
+
+impl Ledger {
+    /// Takes entries over that the box which keeps the book has made: each has to be the next one, and to carry the hash of the
+    /// one before. Those that are here already must be the same; nothing is taken where one is not.
+    pub(crate) fn copy(&self, records: &[Record]) -> Result<Option<Page<'_>>, BookError> {
+        let writing = self.writing.lock();
+        if let Some(fault) = &self.fault {
+            return Err(BookError::Damaged(fault.clone()));
+        }
+        let (mut book, mut new) = (Book::clone(&self.current.load()), Vec::new());
+        for record in records {
+            let fault = |number: u64, problem: &str| BookError::Damaged(Fault { number, problem: problem.to_owned() });
+            let sealed = verify::next(&book, record).map_err(BookError::Damaged)?;
+            let number = sealed.entry.number;
+            match book.entry(number) {
+                Some(known) if known.hash == sealed.hash => continue,
+                Some(_) => return Err(fault(number, "is another one here than at the box that keeps the book")),
+                None if sealed.entry.previous != book.head().1 => {
+                    return Err(fault(number, "was written after another one than is here"));
+                }
+                None => {}
+            }
+            let sealed = Arc::new(sealed);
+            book.take(sealed.clone());
+            new.push(sealed);
+        }
+        Ok((!new.is_empty()).then_some(Page { ledger: self, book, told: new.clone(), new, writing }))
+    }
+
+    /// An entry as other boxes are told it.
+    pub(crate) fn record(&self, number: u64) -> Option<Record> {
+        let book = self.current.load();
+        let sealed = book.entry(number)?;
+        Some(Record { entry: serde_json::to_value(&sealed.entry).ok()?, hash: sealed.hash })
     }
 }
 

@@ -3,6 +3,7 @@
 //! In: a book and a first and last day. Out: what was there before, what came in, what went out, what is there, and each
 //! entry that moved money, in the order of the days. One statement's end is the next one's beginning.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use jiff::ToSpan;
@@ -159,10 +160,12 @@ impl Statement {
         };
         let used: Vec<Account> = book.balances().map(|(account, _)| account.clone()).collect();
         let income = used.iter().filter(|a| matches!(a, Account::Campaign(_) | Account::Fees)).cloned().collect();
+        let turnover = turnover(book, period);
+        let turned = |account: &Account| turnover.get(account).copied().unwrap_or_default();
         let (moves, rows) = rows(book, period, most);
         Statement {
             period,
-            places: used.iter().filter(|a| a.is_money()).map(|a| place(book, a, period)).collect(),
+            places: used.iter().filter(|a| a.is_money()).map(|a| place(book, a, period, turned(a))).collect(),
             income: lines(income, |fen| -fen),
             spent: lines(Purpose::ALL.map(Account::Spent).to_vec(), |fen| fen),
             refunds: moved(&Account::Refunds),
@@ -199,13 +202,19 @@ fn before(book: &Book, account: &Account, from: Date) -> Fen {
     from.yesterday().map_or(Fen::ZERO, |day| book.balance_on(account, day))
 }
 
-fn place(book: &Book, account: &Account, period: Period) -> Place {
-    let (mut received, mut given) = (Fen::ZERO, Fen::ZERO);
+/// What each place with money received and gave in these days.
+fn turnover(book: &Book, period: Period) -> HashMap<&Account, (Fen, Fen)> {
+    let mut turnover: HashMap<&Account, (Fen, Fen)> = HashMap::new();
     for sealed in book.entries().iter().filter(|e| period.from <= e.entry.day && e.entry.day <= period.until) {
-        for posting in sealed.entry.postings.iter().filter(|p| p.account == *account) {
-            if posting.fen > Fen::ZERO { received += posting.fen } else { given += -posting.fen }
+        for posting in sealed.entry.postings.iter().filter(|p| p.account.is_money()) {
+            let (received, given) = turnover.entry(&posting.account).or_default();
+            if posting.fen > Fen::ZERO { *received += posting.fen } else { *given += -posting.fen }
         }
     }
+    turnover
+}
+
+fn place(book: &Book, account: &Account, period: Period, (received, given): (Fen, Fen)) -> Place {
     let (before, after) = (before(book, account, period.from), book.balance_on(account, period.until));
     Place { account: account.clone(), before, received, given, after }
 }

@@ -28,9 +28,11 @@ pub struct Fault {
 /// A record: the entry as JSON, and its hash. The hash is compared with the JSON itself, so that nothing can be added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Record {
-    pub(super) entry: Value,
-    pub(super) hash: Hash,
+pub struct Record {
+    /// The entry as JSON.
+    pub entry: Value,
+    /// Its hash.
+    pub hash: Hash,
 }
 
 /// How many entries there are and the hash of the last, kept beside them: so cutting off the end is noticed.
@@ -93,6 +95,22 @@ pub(super) fn read(
         Some(Ok(_)) => {}
     }
     (book, fault)
+}
+
+/// The entry of a record that another box made: one that is in the book already, or the next one, as it ought to be.
+pub(super) fn next(book: &Book, record: &Record) -> Result<Sealed, Fault> {
+    let number = record.entry.get("number").and_then(Value::as_u64).unwrap_or(0);
+    let fault = |problem: &str| Fault { number, problem: problem.to_owned() };
+    if Hash::of(&canonical(&record.entry)) != record.hash {
+        return Err(fault("was altered: it does not have the hash that it was given"));
+    }
+    let entry: Entry =
+        serde_json::from_value(record.entry.clone()).map_err(|_| fault("is no entry, or one of a newer plategate"))?;
+    let head = book.head().0;
+    if number > head {
+        adds_up(book, head + 1, &entry).map_err(fault)?;
+    }
+    Ok(Sealed { entry, hash: record.hash })
 }
 
 fn in_range(entry: &Entry) -> bool {

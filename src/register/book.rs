@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::shared::{Digits, Keeper, Member, Trees};
+use super::version::{HybridClock, Versioned};
 use super::{Household, LivePass, Pass, Snapshot, Vehicle, migration};
 use crate::ledger::board::Compound;
 use crate::ledger::journal::Page;
@@ -30,6 +32,14 @@ pub enum Change {
     Pass(Pass),
     /// Takes a visitor's pass back, by its number.
     TakeBack(u64),
+    /// Gives a pass its six digits.
+    Digits(Digits),
+    /// Forgets the digits of a pass.
+    ForgetDigits(u64),
+    /// Lets a box into the fleet, or shuts it out.
+    Member(Member),
+    /// Says which box keeps the book.
+    Keeper(Keeper),
 }
 
 /// A change with its author and time; never deleted.
@@ -45,31 +55,55 @@ pub struct Entry {
 
 /// The register.
 pub struct Register {
-    store: Arc<Store>,
-    households: Tree,
-    vehicles: Tree,
-    passes: Tree,
+    pub(super) store: Arc<Store>,
+    pub(super) trees: Trees,
     /// How often each pass has let in, shared by all snapshots.
-    counts: Mutex<HashMap<u64, Arc<AtomicU32>>>,
+    pub(super) counts: Mutex<HashMap<u64, Arc<AtomicU32>>>,
     changes: Tree,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     current: ArcSwap<Snapshot>,
     /// Changes are numbered one after the other.
-    writing: Mutex<()>,
+    pub(super) writing: Mutex<()>,
+    /// Each record as its fields with their authors, by its key.
+    pub(super) versions: Tree,
+    /// The keys of the records that other boxes have not been told of.
+    pub(super) unsent: Tree,
+    /// How often each box has let in on each pass.
+    pub(super) uses: Tree,
+    pub(super) clock: Mutex<HybridClock>,
+    /// This box's number in its fleet; 0 where there is none.
+    pub(super) station: AtomicU16,
+    /// Counts up with every change, so that whoever passes them on knows of a new one.
+    pub(super) generation: AtomicU64,
 }
 
 impl Register {
     /// Opens the register and its book; brings what an older plategate kept into today's form.
     pub fn open(store: Arc<Store>) -> Result<Register, StoreError> {
-        let register = Register {
-            ledger: Ledger::open(&store)?,
-            writing: Mutex::new(()),
+        let trees = Trees {
             households: store.tree("households")?,
             vehicles: store.tree("vehicles")?,
             passes: store.tree("passes")?,
+            digits: store.tree("pass_codes")?,
+            members: store.tree("members")?,
+            fleet: store.tree("fleet")?,
+        };
+        let versions = store.tree("versions")?;
+        let station = trees.fleet.get(super::share::STATION)?.unwrap_or(0);
+        let last = versions.all::<Versioned>()?.iter().map(|v| v.state.newest()).max().unwrap_or_default();
+        let register = Register {
+            ledger: Ledger::open(&store)?,
+            writing: Mutex::new(()),
+            trees,
             counts: Mutex::default(),
             changes: store.tree("changes")?,
             current: ArcSwap::default(),
+            unsent: store.tree("unsent")?,
+            uses: store.tree("pass_uses")?,
+            clock: Mutex::new(HybridClock::after(last, station)),
+            station: AtomicU16::new(station),
+            generation: AtomicU64::new(0),
+            versions,
             store,
         };
         register.refresh()?;
@@ -89,20 +123,20 @@ impl Register {
 
     /// All households, in the order of their keys.
     pub fn households(&self) -> Result<Vec<Household>, StoreError> {
-        self.households.all()
+        self.trees.households.all()
     }
 
     /// All visitors' passes, also those that are over, in the order of their numbers, with their counts of this moment.
     pub fn passes(&self) -> Result<Vec<Pass>, StoreError> {
         let counts = self.counts.lock();
         let count = |pass: &Pass| counts.get(&pass.id).map_or(pass.used, |used| used.load(Ordering::Acquire));
-        Ok(self.passes.all::<Pass>()?.into_iter().map(|pass| Pass { used: count(&pass), ..pass }).collect())
+        Ok(self.trees.passes.all::<Pass>()?.into_iter().map(|pass| Pass { used: count(&pass), ..pass }).collect())
     }
 
     /// Takes out the passes that were over before this moment; gives how many. A visitor's plate is kept no longer than it is
     /// needed.
     pub fn forget_passes(&self, over_before: Timestamp) -> Result<usize, StoreError> {
-        let passes = self.passes.all::<Pass>()?.into_iter();
+        let passes = self.trees.passes.all::<Pass>()?.into_iter();
         let over: Vec<Change> = passes.filter(|p| p.to < over_before).map(|p| Change::TakeBack(p.id)).collect();
         if !over.is_empty() {
             self.apply("retention", &over)?;
@@ -110,22 +144,32 @@ impl Register {
         Ok(over.len())
     }
 
-    /// The number for the next pass.
+    /// The number for the next pass. Each box of a fleet has numbers of its own, so that two that are cut off from each
+    /// other never give one twice.
     pub fn next_pass(&self) -> Result<u64, StoreError> {
-        Ok(self.passes.last_number()? + 1)
+        let first = u64::from(self.station()) << 32;
+        let mine = first..first + (1 << 32);
+        let last = self.trees.passes.all::<Pass>()?.iter().map(|pass| pass.id).filter(|id| mine.contains(id)).max();
+        Ok(last.unwrap_or(first) + 1)
     }
 
     /// Writes down what the lane counted in memory. The recorder calls it after an entry; a power cut before it gives the
     /// visitor one entry back.
     pub fn keep_counts(&self) -> Result<(), StoreError> {
+        let _writing = self.writing.lock();
         let mut batch = Batch::default();
-        for pass in self.passes.all::<Pass>()? {
+        for pass in self.trees.passes.all::<Pass>()? {
             let used = self.counts.lock().get(&pass.id).map_or(0, |used| used.load(Ordering::Acquire));
             if used > pass.used {
-                batch.put(&self.passes, pass.id.to_be_bytes(), &Pass { used, ..pass });
+                self.count_own_use(&mut batch, pass.id, used)?;
+                batch.put(&self.trees.passes, pass.id.to_be_bytes(), &Pass { used, ..pass });
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.store.write(batch) }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+        self.store.write(batch)
     }
 
     /// What the neighbours' board needs to know of the compound.
@@ -152,7 +196,7 @@ impl Register {
             Ok(_) => Ok(()),
             Err(BookError::Store(error) | BookError::Unsure { error, .. }) => Err(error),
             // Nothing was to be entered, so nothing was refused.
-            Err(BookError::Refused(_) | BookError::Damaged(_)) => Ok(()),
+            Err(BookError::Refused(_) | BookError::Damaged(_) | BookError::Elsewhere { .. }) => Ok(()),
         }
     }
 
@@ -170,21 +214,14 @@ impl Register {
         drafts: &[Draft],
     ) -> Result<Vec<Arc<Sealed>>, BookError> {
         let _writing = self.writing.lock();
-        let page = if drafts.is_empty() { None } else { Some(self.ledger.prepare(drafts)?) };
-        let at = Timestamp::now();
-        let last = self.changes.last_number()?;
-        let mut batch = Batch::default();
-        for (n, change) in changes.iter().enumerate() {
-            match change {
-                Change::Household(household) => batch.put(&self.households, household.key(), household),
-                Change::Vehicle(vehicle) => batch.put(&self.vehicles, vehicle.plate.to_string(), vehicle),
-                Change::Remove(plate) => batch.remove(&self.vehicles, plate.to_string()),
-                Change::Pass(pass) => batch.put(&self.passes, pass.id.to_be_bytes(), pass),
-                Change::TakeBack(id) => batch.remove(&self.passes, id.to_be_bytes()),
-            }
-            let entry = Entry { at, by: by.to_owned(), change: change.clone() };
-            batch.put(&self.changes, (last + 1 + n as u64).to_be_bytes(), &entry);
+        if !drafts.is_empty() {
+            self.keeps_the_book()?;
         }
+        let page = if drafts.is_empty() { None } else { Some(self.ledger.prepare(drafts)?) };
+        let mut batch = Batch::default();
+        self.note_changes_from(&mut batch, by, Timestamp::now(), 0, changes)?;
+        self.put_versions(&mut batch, by, changes)?;
+        changes.iter().for_each(|change| self.trees.put(&mut batch, change));
         if let Some(page) = &page {
             page.write(&mut batch);
         }
@@ -196,15 +233,34 @@ impl Register {
             (Err(error), _) => return Err(error.into()),
         };
         self.refresh()?;
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(entered)
     }
 
+    /// Adds lines to the history, after as many as the batch has already.
+    pub(super) fn note_changes_from(
+        &self,
+        batch: &mut Batch,
+        by: &str,
+        at: Timestamp,
+        before: u64,
+        changes: &[Change],
+    ) -> Result<(), StoreError> {
+        let last = self.changes.last_number()? + before;
+        for (n, change) in (last + 1..).zip(changes) {
+            let entry = Entry { at, by: by.to_owned(), change: change.clone() };
+            batch.put(&self.changes, n.to_be_bytes(), &entry);
+        }
+        Ok(())
+    }
+
     /// Makes a new snapshot: every car with what the book says of it.
-    fn refresh(&self) -> Result<(), StoreError> {
+    pub(super) fn refresh(&self) -> Result<(), StoreError> {
         let book = self.ledger.book();
-        let mut vehicles: Vec<Vehicle> = self.vehicles.all()?;
-        for vehicle in &mut vehicles {
-            vehicle.dues = book.dues(&vehicle.plate, &vehicle.household);
+        let mut vehicles: Vec<Vehicle> = self.trees.vehicles.all()?;
+        let dues = book.all_dues(vehicles.iter().map(|v| (&v.plate, v.household.as_str())));
+        for (vehicle, dues) in vehicles.iter_mut().zip(dues) {
+            vehicle.dues = dues;
         }
         self.current.store(Arc::new(Snapshot::new(vehicles).with_passes(self.live_passes()?)));
         Ok(())
@@ -213,7 +269,7 @@ impl Register {
     /// The passes that are good, are to be, or were until a day ago (so that their visitor is told why), with their counts.
     fn live_passes(&self) -> Result<Vec<LivePass>, StoreError> {
         let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
-        let (all, mut counts) = (self.passes.all::<Pass>()?, self.counts.lock());
+        let (all, mut counts) = (self.trees.passes.all::<Pass>()?, self.counts.lock());
         // A number that is given again starts from nothing.
         counts.retain(|id, _| all.iter().any(|pass| pass.id == *id));
         let live = |pass: Pass| {

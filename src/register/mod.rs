@@ -13,7 +13,10 @@ pub mod opening;
 mod pass;
 mod reason;
 pub mod reminders;
+pub mod share;
+pub mod shared;
 mod table;
+pub mod version;
 
 use std::collections::HashMap;
 
@@ -28,6 +31,7 @@ pub use alike::{are_alike, confusable, lookalikes};
 pub use book::{Change, Register};
 pub use pass::{LivePass, Pass, Validity};
 pub use reason::Reason;
+pub use shared::{Digits, Keeper, Key, Member};
 
 /// One flat of the compound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

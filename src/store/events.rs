@@ -65,11 +65,13 @@ impl Events {
             Ok(name) => event.picture = Some(name),
             Err(error) => tracing::error!(%error, "the picture of an arrival could not be kept"),
         }
-        tracing::info_span!("record").in_scope(|| {
-            self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
-            self.index.add(&event)
+        self.store.guarded(|| {
+            tracing::info_span!("record").in_scope(|| {
+                self.tree.inner.insert(event.id.to_be_bytes(), encode(&event))?;
+                self.index.add(&event)
+            })?;
+            tracing::info_span!("flush").in_scope(|| self.store.commit())
         })?;
-        tracing::info_span!("flush").in_scope(|| self.store.commit())?;
         Ok(event)
     }
 

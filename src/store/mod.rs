@@ -33,6 +33,7 @@ mod tree;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use sled::Transactional;
@@ -53,6 +54,8 @@ pub struct Store {
     told: Vec<String>,
     /// It lies in memory only, and takes no changes.
     frozen: bool,
+    /// sled gave up in the middle of a change: it is read, and not written any more.
+    broken: AtomicBool,
     _lock: File,
 }
 
@@ -205,6 +208,7 @@ impl Store {
             journal: Mutex::new(journal),
             told,
             frozen: false,
+            broken: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -231,7 +235,7 @@ impl Store {
             let mut journal = self.journal.lock();
             let before = journal.length();
             let n = if in_journal { Some(journal.add(kept)?) } else { None };
-            if let Err(error) = self.apply(batch, n) {
+            if let Err(error) = self.guarded(|| self.apply(batch, n)) {
                 if in_journal {
                     journal.take_back(before)?;
                 }
@@ -239,13 +243,32 @@ impl Store {
             }
         }
         cut::here("sled has it and has not flushed");
-        match self.commit() {
+        match self.guarded(|| self.commit()) {
             // The journal has it on the disk: the next start brings it back.
             Err(error) if in_journal => tracing::error!(%error, "the register's own files could not be written"),
             other => other?,
         }
         cut::here("sled has flushed");
         Ok(())
+    }
+
+    /// sled panics where a disk refuses to write. That is an error like any other, and sled is not written to again: what the
+    /// panic left half-done is seen after the next start.
+    pub(super) fn guarded<T>(&self, change: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let unsure = || StoreError::Unsure { path: self.folder.join("register.sled") };
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(unsure());
+        }
+        catch_unwind(AssertUnwindSafe(change)).unwrap_or_else(|_| {
+            self.broken.store(true, Ordering::Relaxed);
+            tracing::error!("the store gave up in the middle of a change: nothing more is taken until the next start");
+            Err(unsure())
+        })
+    }
+
+    /// Did it give up in the middle of a change?
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     fn apply(&self, batch: Batch, n: Option<u64>) -> Result<(), StoreError> {

@@ -66,8 +66,10 @@ impl Notes {
     /// Puts a note on record. When this returns it is on the disk.
     pub fn append(&self, noted: Noted) -> Result<Entry, StoreError> {
         let entry = Entry { id: self.next.fetch_add(1, Ordering::Relaxed), noted };
-        self.tree.inner.insert(entry.id.to_be_bytes(), encode(&entry))?;
-        self.store.commit()?;
+        self.store.guarded(|| {
+            self.tree.inner.insert(entry.id.to_be_bytes(), encode(&entry))?;
+            self.store.commit()
+        })?;
         Ok(entry)
     }
 
@@ -105,6 +107,10 @@ impl Notes {
 
     /// Deletes those older than `days`. Gives how many went.
     pub fn prune(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
+        self.store.guarded(|| self.prune_now(now, days))
+    }
+
+    fn prune_now(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
         let mut gone = 0;
         for item in self.tree.inner.iter() {

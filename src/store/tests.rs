@@ -209,6 +209,24 @@ fn a_change_that_the_journal_cannot_take_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn a_sled_that_panics_is_an_error_and_is_not_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    {
+        let store = Store::open(folder.path()).unwrap();
+        let panics = || -> Result<(), StoreError> { panic!("a disk that fails") };
+        assert!(matches!(store.guarded(panics), Err(StoreError::Unsure { .. })));
+        assert!(store.is_broken());
+        let error = put(&store, MANY, "refused").unwrap_err().to_string();
+        assert!(error.contains("after the next start") && !error.contains('\n'), "{error}");
+        expect_all(&store);
+    }
+    let store = Store::open(folder.path()).unwrap();
+    expect_all(&store);
+    put(&store, MANY, "taken").unwrap();
+}
+
+#[test]
 fn a_long_journal_is_begun_anew_and_the_one_before_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let text = "x".repeat(1 << 20);

@@ -21,6 +21,16 @@ impl Tree {
         self.whole(self.inner.iter()).collect()
     }
 
+    /// The first records that are whole, in the order of the keys, at most so many.
+    pub(crate) fn first<T: DeserializeOwned>(&self, most: usize) -> Result<Vec<T>, StoreError> {
+        self.whole(self.inner.iter()).take(most).collect()
+    }
+
+    /// The records whose keys begin so.
+    pub(crate) fn with_prefix<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+        self.whole(self.inner.scan_prefix(prefix)).collect()
+    }
+
     /// The last of those before the key, the last first.
     pub(crate) fn before<T: DeserializeOwned>(&self, key: &[u8]) -> impl Iterator<Item = Result<T, StoreError>> {
         self.whole(self.inner.range(..key).rev())

@@ -40,6 +40,7 @@ pub struct Telemetry {
     age: Gauge<f64, AtomicU64>,
     recording: Histogram,
     started: Timestamp,
+    fleet: FleetGauges,
     newest: Mutex<Option<Instant>>,
     beat: Mutex<Instant>,
     /// The barrier's notes, the webhooks, the broker.
@@ -80,6 +81,15 @@ pub enum Computing {
 /// Engines that are built for longer than this will not come to an end.
 const BUILDING_AT_MOST: Duration = Duration::from_secs(45 * 60);
 
+/// How the sync with other gates is.
+#[derive(Default)]
+struct FleetGauges {
+    connected: Gauge,
+    waiting_events: Gauge,
+    waiting_records: Gauge,
+    refused: Gauge,
+}
+
 /// A lane that has not moved for so long is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 
@@ -102,6 +112,7 @@ impl Default for Telemetry {
             age: Gauge::default(),
             recording: Histogram::new(BOUNDS),
             started: Timestamp::now(),
+            fleet: FleetGauges::default(),
             newest: Mutex::new(None),
             beat: Mutex::new(Instant::now()),
             house: House::default(),
@@ -130,6 +141,15 @@ impl Default for Telemetry {
         registry.register("camera_live", "1 while frames come", telemetry.camera_live.clone());
         registry.register_with_unit("frame_age", "Age of the newest frame read", seconds, telemetry.age.clone());
         telemetry.house.register(&mut registry);
+        let fleet = &telemetry.fleet;
+        for (name, help, gauge) in [
+            ("fleet_connected", "1 while the broker is connected", &fleet.connected),
+            ("fleet_waiting_events", "Arrivals that the broker has not yet", &fleet.waiting_events),
+            ("fleet_waiting_records", "Records that other gates were not told yet", &fleet.waiting_records),
+            ("fleet_refused_messages", "Messages that were refused", &fleet.refused),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
         telemetry.registry = registry;
         telemetry
     }
@@ -205,6 +225,15 @@ impl Telemetry {
     /// An arrival could not be put on record.
     pub fn event_lost(&self) {
         self.lost_events.inc();
+    }
+
+    /// Takes over how the sync with other gates is.
+    pub fn fleet(&self, status: &crate::fleet::status::Status) {
+        let of = |counter: &AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed) as i64;
+        self.fleet.connected.set(i64::from(status.is_connected()));
+        self.fleet.waiting_events.set(of(&status.events_waiting));
+        self.fleet.waiting_records.set(of(&status.records_waiting));
+        self.fleet.refused.set(of(&status.refused));
     }
 
     /// Frames looked at so far, those included that were left unread because nothing had changed.

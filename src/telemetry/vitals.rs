@@ -27,6 +27,8 @@ pub struct Vitals {
     pub arrivals: u64,
     /// Things that had to be put right when the store was opened.
     pub put_right: u64,
+    /// The store takes no changes: it gave up, or runs from memory.
+    pub store_sick: bool,
     /// Bytes of the store's own files.
     pub store_bytes: u64,
     /// Bytes of the pictures of arrivals.
@@ -48,7 +50,8 @@ pub struct Vitals {
 type Measure = fn(&Vitals) -> f64;
 
 /// The gauges: name, what it is, in which unit, and where it is found.
-const GAUGES: [(&str, &str, Option<Unit>, Measure); 13] = [
+const GAUGES: [(&str, &str, Option<Unit>, Measure); 14] = [
+    ("store_sick", "1 while the store takes no changes", None, |v| flag(v.store_sick)),
     ("camera_fps", "Frames a second, as they come", None, |v| v.camera_fps),
     ("lane_alive", "1 while the lane moves", None, |v| flag(v.lane_alive)),
     ("barrier_stuck", "1 if the relay does not let go", None, |v| flag(v.stuck)),

@@ -4,14 +4,16 @@
 //! grille, lamps) came along or stayed behind. A car's come along; around a telephone held up, or a printed sheet, the
 //! lane stays where it is.
 //!
-//! A ring of brightness samples is taken around the plate, in units of the plate. Once the plate has moved, two stories are
-//! compared: the ring moved with the plate, or it stayed where it was. Whichever leaves the smaller difference is the
-//! better one; by how much is added up over the frames.
+//! A ring of brightness samples is taken around the plate, in units of the plate: a band to its left, one to its right, one
+//! above. Once the plate has moved, two stories are compared for each band: it moved with the plate, or it stayed where it
+//! was. Whichever leaves the smaller difference is the better one; by how much is added up over the frames. A car reaches
+//! two plate widths to either side; whoever carries a sheet does not, so both sides are asked on their own.
 
 use crate::picture::{Picture, Quad};
 
-/// The ring's reach from the plate's centre, plate widths: to the sides, upwards, downwards.
-const SIDE: f32 = 1.5;
+/// The ring's reach from the plate's centre, plate widths: to the sides, upwards, and how far down the sides go. A car is
+/// four plates wide: where its front is smooth, its outline and the ground before it are what moves.
+const SIDE: f32 = 2.2;
 const UP: f32 = 1.1;
 const DOWN: f32 = 0.7;
 /// What belongs to the plate, its frame, a telephone's edge, a sheet's margin, and a hand.
@@ -21,12 +23,21 @@ const OWN_HEIGHT: f32 = 0.5;
 const STEP: f32 = 0.1;
 /// How far the ring's outer parts must have moved, in steps, before the two stories can be told apart.
 const MOVED: f32 = 0.8;
-/// A ring with less contrast than this (standard deviation, grey levels) tells nothing: a wall, the night.
-const CONTRAST: f32 = 6.0;
-/// Differences below this share of the contrast are noise.
-const NOISE: f32 = 0.05;
-/// Fewer samples within the picture than this share tell nothing.
+/// Contrast (standard deviation, grey levels) that counts half: shades of a smooth wall, of the lens, of the night say little
+/// however well they fit.
+const FAINT: f32 = 6.0;
+/// A band with less contrast than this tells nothing at all.
+const NOTHING: f32 = 1.5;
+/// Differences below this share are noise.
+const NOISE: f32 = 0.1;
+/// Fewer of a band's samples within the picture than this share tell nothing.
 const SEEN: f32 = 0.5;
+
+/// The bands of the ring.
+pub const BANDS: usize = 3;
+const LEFT: usize = 0;
+const RIGHT: usize = 1;
+const ABOVE: usize = 2;
 
 /// Where the ring lies: the plate's centre and width.
 #[derive(Clone, Copy, Debug)]
@@ -40,17 +51,18 @@ struct Place {
 #[derive(Clone, Debug)]
 struct Ring {
     place: Place,
-    grey: Vec<f32>,
+    bands: Bands,
 }
+
+type Bands = [Vec<f32>; BANDS];
 
 /// What was found so far about one plate's surroundings.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     reference: Option<Ring>,
-    moved: Vec<f32>,
-    stayed: Vec<f32>,
-    score: f32,
-    comparisons: u32,
+    moved: Bands,
+    stayed: Bands,
+    scores: [Option<f32>; BANDS],
 }
 
 impl Surroundings {
@@ -59,9 +71,9 @@ impl Surroundings {
         let [x, y] = quad.centre();
         let here = Place { x, y, width: quad.width().max(1.0) };
         let Some(reference) = &mut self.reference else {
-            let mut grey = Vec::new();
-            sample(picture, here, &mut grey);
-            self.reference = Some(Ring { place: here, grey });
+            let mut bands = Bands::default();
+            sample(picture, here, &mut bands);
+            self.reference = Some(Ring { place: here, bands });
             return;
         };
         let was = reference.place;
@@ -72,33 +84,39 @@ impl Surroundings {
         }
         sample(picture, here, &mut self.moved);
         sample(picture, was, &mut self.stayed);
-        if let (Some(moved), Some(stayed)) =
-            (unlikeness(&reference.grey, &self.moved), unlikeness(&reference.grey, &self.stayed))
-        {
-            self.score += ((stayed + NOISE) / (moved + NOISE)).ln();
-            self.comparisons += 1;
+        for band in 0..BANDS {
+            let before = &reference.bands[band];
+            if let (Some(moved), Some(stayed)) =
+                (unlikeness(before, &self.moved[band]), unlikeness(before, &self.stayed[band]))
+            {
+                *self.scores[band].get_or_insert(0.0) += ((stayed + NOISE) / (moved + NOISE)).ln();
+            }
         }
         reference.place = here;
-        std::mem::swap(&mut reference.grey, &mut self.moved);
+        std::mem::swap(&mut reference.bands, &mut self.moved);
     }
 
-    /// The evidence so far, as a logarithm: above nothing the surroundings moved with the plate, below they stayed. None
-    /// before anything could be compared.
-    pub fn score(&self) -> Option<f32> {
-        (self.comparisons > 0).then_some(self.score)
+    /// The evidence so far, as a logarithm: above nothing the surroundings moved with the plate, below they stayed; for the
+    /// band to the left, the one to the right and the one above. None for a band in which nothing could be compared.
+    pub fn scores(&self) -> [Option<f32>; BANDS] {
+        self.scores
     }
 }
 
 /// Takes the ring around this place.
-fn sample(picture: &Picture, at: Place, into: &mut Vec<f32>) {
-    into.clear();
+fn sample(picture: &Picture, at: Place, into: &mut Bands) {
+    into.iter_mut().for_each(Vec::clear);
     let steps = |reach: f32| (reach / STEP).round() as i32;
     for v in -steps(UP)..=steps(DOWN) {
         for u in -steps(SIDE)..=steps(SIDE) {
             let (du, dv) = (u as f32 * STEP, v as f32 * STEP);
-            if du.abs() >= OWN_SIDE || dv.abs() >= OWN_HEIGHT {
-                into.push(grey(picture, at.x + du * at.width, at.y + dv * at.width, at.width * STEP));
-            }
+            let band = match () {
+                () if du <= -OWN_SIDE => LEFT,
+                () if du >= OWN_SIDE => RIGHT,
+                () if dv <= -OWN_HEIGHT => ABOVE,
+                () => continue,
+            };
+            into[band].push(grey(picture, at.x + du * at.width, at.y + dv * at.width, at.width * STEP));
         }
     }
 }
@@ -119,7 +137,7 @@ fn grey(picture: &Picture, x: f32, y: f32, side: f32) -> f32 {
     sum / 9.0
 }
 
-/// How unlike two rings are: 0 the same but for the light, 1 nothing in common. None if too little is to be seen.
+/// How unlike two bands are: 0 the same but for the light, or faint; 1 nothing in common. None if too little is to be seen.
 fn unlikeness(a: &[f32], b: &[f32]) -> Option<f32> {
     let pairs = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
     let n = pairs().count() as f32;
@@ -127,13 +145,12 @@ fn unlikeness(a: &[f32], b: &[f32]) -> Option<f32> {
         return None;
     }
     let (mean_a, mean_b) = (pairs().map(|(x, _)| x).sum::<f32>() / n, pairs().map(|(_, y)| y).sum::<f32>() / n);
-    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+    let (mut both, mut apart) = (0.0, 0.0);
     for (x, y) in pairs() {
         let (x, y) = (x - mean_a, y - mean_b);
-        (aa, bb, ab) = (aa + x * x, bb + y * y, ab + x * y);
+        (both, apart) = (both + x * x + y * y, apart + (x - y) * (x - y));
     }
-    let enough = CONTRAST * CONTRAST * n;
-    (aa > enough && bb > enough).then(|| 1.0 - (ab / (aa * bb).sqrt()).clamp(0.0, 1.0))
+    (both > 2.0 * NOTHING * NOTHING * n).then(|| apart / (both + 2.0 * FAINT * FAINT * n))
 }
 
 #[cfg(test)]
@@ -160,33 +177,45 @@ mod tests {
         (picture, quad)
     }
 
-    fn score(reach: f32, path: impl Fn(f32) -> Place) -> Option<f32> {
+    fn scores(reach: f32, path: impl Fn(f32) -> Place) -> [Option<f32>; BANDS] {
         let mut around = Surroundings::default();
         for n in 0..8 {
             let (picture, quad) = frame(path(n as f32), reach);
             around.look(&picture, &quad);
         }
-        around.score()
+        around.scores()
     }
 
     #[test]
     fn a_body_comes_along_and_a_lane_stays_behind() {
         let coming = |n: f32| Place { x: 320.0 + n, y: 150.0 + 5.0 * n, width: 50.0 + 4.0 * n };
-        let (car, sheet) = (score(9.0, coming).unwrap(), score(0.65, coming).unwrap());
-        assert!(car > 2.0 && sheet < -2.0, "{car} {sheet}");
+        let (car, sheet) = (scores(9.0, coming), scores(0.65, coming));
+        let of_sheet = [sheet[LEFT], sheet[RIGHT]];
+        assert!(
+            car.iter().all(|s| s.unwrap() > 1.0) && of_sheet.iter().all(|s| s.unwrap() < -1.0),
+            "{car:?} {sheet:?}"
+        );
         let shaking = |n: f32| Place { x: 320.0 + 14.0 * (n % 2.0), y: 170.0, width: 70.0 };
-        assert!(score(0.65, shaking).unwrap() < -2.0);
+        let shaken = scores(0.65, shaking);
+        assert!(shaken[LEFT].unwrap() < -1.0 && shaken[RIGHT].unwrap() < -1.0, "{shaken:?}");
+    }
+
+    #[test]
+    fn the_lane_stays_at_the_sides_of_somebody_who_carries_a_sheet() {
+        let coming = |n: f32| Place { x: 320.0 + n, y: 150.0 + 5.0 * n, width: 50.0 + 4.0 * n };
+        let [left, right, above] = scores(0.95, coming);
+        assert!(left.unwrap() < -0.5 && right.unwrap() < -0.5 && above.unwrap() > 0.5, "{left:?} {right:?} {above:?}");
     }
 
     #[test]
     fn what_does_not_move_or_cannot_be_seen_tells_nothing() {
-        assert!(score(9.0, |_| Place { x: 320.0, y: 170.0, width: 70.0 }).is_none());
+        assert_eq!(scores(9.0, |_| Place { x: 320.0, y: 170.0, width: 70.0 }), [None; BANDS]);
         let mut around = Surroundings::default();
         for n in 0..4 {
             let (_, quad) = frame(Place { x: 320.0, y: 150.0 + 20.0 * n as f32, width: 60.0 }, 1.0);
             around.look(&Picture::filled(640, 360, [9, 9, 9]), &quad);
             around.look(&Picture::filled(64, 36, [9, 9, 9]), &quad);
         }
-        assert!(around.score().is_none());
+        assert_eq!(around.scores(), [None; BANDS]);
     }
 }

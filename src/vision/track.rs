@@ -21,13 +21,13 @@ pub use motion::{Heading, Motion, Place};
 /// for more than two independent looks.
 const LIKENESS: f64 = 0.5;
 /// Share of frames whose reading of a slot tells nothing: keeps one bad frame from vetoing a character for good.
-const BAD_LOOK: f32 = 0.02;
+const BAD_LOOK: f32 = 0.005;
 /// A plate of this width or wider, pixels, has full weight.
 const FULL_WIDTH_PX: f32 = 130.0;
 /// A plate at least this sharp has full weight; see [`Reading::sharpness`].
 const FULL_SHARPNESS: f32 = 0.06;
 /// How fast the weight falls with the width below the full one, and with the sharpness.
-const WIDTH_POWER: f32 = 2.0;
+const WIDTH_POWER: f32 = 3.0;
 const SHARPNESS_POWER: f32 = 1.0;
 /// A moving car that was not seen for so long has left.
 const GONE_AFTER: Duration = Duration::from_millis(900);

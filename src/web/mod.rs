@@ -17,6 +17,7 @@ pub mod by_hand;
 pub mod cars;
 pub mod certificate;
 mod forgetting;
+mod gates;
 mod guard;
 pub mod hand;
 mod live;
@@ -79,6 +80,7 @@ pub fn router(site: Arc<Site>, secure: bool) -> Router {
         .merge(book::routes())
         .merge(visitors::routes())
         .merge(arrivals::routes())
+        .merge(gates::routes())
         .merge(numbers::routes())
         .merge(settings::routes())
         .merge(account::routes())
@@ -149,6 +151,9 @@ fn watched() -> Router<Arc<Site>> {
     }
     async fn metrics(State(site): State<Arc<Site>>) -> impl IntoResponse {
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        if let Some(fleet) = &site.gate.fleet {
+            site.gate.telemetry.fleet(&fleet.status);
+        }
         ([(header::CONTENT_TYPE, kind)], site.gate.telemetry.page(&site.vitals()))
     }
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))

@@ -37,6 +37,7 @@ struct NowPage<'a> {
     reasons: &'a [&'a str],
     modes: Vec<(&'static str, &'static str, bool)>,
     lasts: [(&'static str, &'static str); 5],
+    fleet: bool,
 }
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Anyone>) -> Answer {
@@ -46,7 +47,8 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Anyone>) -> Answer {
     let now = site.gate.barrier.state().mode;
     let modes = hand::MODES.map(|(name, mode, word)| (name, word, barrier::Mode::from(mode) == now)).to_vec();
     let (states, arrivals) = (states(&site, &v)?, arrivals(&site, &v)?);
-    page(&NowPage { v: &v, states, arrivals, reasons: &REASONS, modes, lasts: hand::LASTS })
+    let fleet = site.gate.fleet.is_some();
+    page(&NowPage { v: &v, states, arrivals, reasons: &REASONS, modes, lasts: hand::LASTS, fleet })
 }
 
 /// One thing that is well or not: its name, a word, and a colour's class.
@@ -70,6 +72,7 @@ pub(super) fn states(site: &Site, v: &Visit) -> Result<String, Refusal> {
     let reading = reading(site, v);
     let mut states = vec![camera, arm, reading, register(site, v)];
     states.extend(mode(site, v));
+    states.extend(gates(site, v));
     let word = |zh: &str, class| State1 { name: String::new(), word: v.t(zh), class };
     let overall = if states.iter().any(|s| s.class == "bad") {
         word("需要处理", "bad")
@@ -113,6 +116,12 @@ fn arm(site: &Site, v: &Visit) -> State1 {
 /// What the gate is asked to be, if it is not by its rules.
 fn mode(site: &Site, v: &Visit) -> Option<State1> {
     Some(State1 { name: v.t("方式"), word: hand::words(site, v)?, class: "warn" })
+}
+
+/// How the connection with the other gates is, where there are any.
+fn gates(site: &Site, v: &Visit) -> Option<State1> {
+    let (word, class) = super::gates::connection_words(&site.gate.fleet.as_ref()?.status.connection(), v);
+    Some(State1 { name: v.t("其他门"), word, class })
 }
 
 fn reading(site: &Site, v: &Visit) -> State1 {

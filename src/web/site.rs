@@ -15,7 +15,7 @@ use crate::accounts::Accounts;
 use crate::barrier::Barrier;
 use crate::camera::{CameraState, Watcher};
 use crate::config::Config;
-use crate::fleet::{mqtt, webhook};
+use crate::fleet::{Fleet, mqtt, webhook};
 use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::register::Register;
@@ -56,6 +56,8 @@ pub struct Parts {
     pub rounds: Arc<Rounds>,
     /// What is switched on the page.
     pub switches: Arc<Switches>,
+    /// The other gates, where this one belongs to a fleet.
+    pub fleet: Option<Arc<Fleet>>,
     /// As the gate was started.
     pub config: Config,
 }
@@ -124,6 +126,7 @@ impl Site {
             cars: gate.register.snapshot().vehicles().len() as u64,
             arrivals: gate.events.newest_number(),
             put_right: gate.store.told().len() as u64,
+            store_sick: gate.store.is_broken() || gate.store.is_frozen(),
             store_bytes: gate.store.size(),
             pictures_bytes: gate.events.pictures_bytes(),
             disk_free_bytes: free,

@@ -24,8 +24,9 @@ use super::sent::Sent;
 use super::visit::{Reader, Signed, Steward, Visit};
 use super::{Auth, Site, say_next};
 use crate::accounts::code;
+use crate::fleet::pass_code;
 use crate::plate::{Plate, PlateError};
-use crate::register::{Change, Pass, Validity};
+use crate::register::{self, Change, Pass, Validity};
 use crate::store::{Batch, Store, StoreError, Tree};
 
 /// The routes.
@@ -148,6 +149,10 @@ struct Code {
 const OVER_SHOWN: usize = 30;
 
 async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Code>) -> Answer {
+    if asked.code.trim().starts_with(pass_code::PREFIX) {
+        let id = present(&site, &v, &asked.code)?;
+        return Ok(Redirect::to(&format!("/visitors/{id}")).into_response());
+    }
     let digits: String = asked.code.chars().map(crate::text::narrow).filter(char::is_ascii_digit).collect();
     let mut wrong = None;
     if !asked.code.is_empty() {
@@ -250,11 +255,42 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
         let id = site.gate.register.next_pass()?;
         let pass = Pass { id, plate, from, to, entries, used: 0, household, note, given_by };
         site.gate.register.apply(v.name(), &[Change::Pass(pass.clone())])?;
-        site.digits.make(id)?;
+        let digits = site.digits.make(id)?;
+        site.gate.register.apply(v.name(), &[Change::Digits(register::Digits { id, digits })])?;
         pass
     };
     site.accounts.audit.add(v.name(), "发访客通行证", &format!("{plate} {}", pass.household), Some(v.from))?;
     Ok(pass)
+}
+
+/// Takes over a pass whose signed code a visitor shows: one that this gate may never have heard of. Gives its number.
+pub(super) fn present(site: &Site, v: &Visit, code: &str) -> Result<u64, Refusal> {
+    if !v.may::<Steward>() {
+        return Err(Refusal::Forbidden);
+    }
+    let fleet = site.gate.fleet.as_ref().ok_or(Refusal::NotFound)?;
+    let members = site.gate.register.members()?;
+    let pass = pass_code::check(&fleet.identity, &members, code)
+        .map_err(|error| Refusal::bad(error.zh(), error.to_string()))?;
+    let _changing = site.register_lock.lock();
+    site.accounts.audit.add(v.name(), "扫到通行码", &format!("{} {}", pass.plate, pass.id), Some(v.from))?;
+    if !site.gate.register.present(&pass, v.name())? {
+        return Err(Refusal::bad("这个通行证已被收回", "this pass was taken back"));
+    }
+    Ok(pass.id)
+}
+
+/// What the square leads a steward's telephone to: the signed code where there are other gates, else the six digits.
+fn in_square(site: &Site, pass: &Pass, digits: &str) -> String {
+    let signed = site.gate.fleet.as_ref().map(|fleet| pass_code::issue(&fleet.identity, pass));
+    match signed {
+        Some(Ok(code)) => code,
+        Some(Err(error)) => {
+            tracing::error!(error, "a pass code could not be signed");
+            digits.to_owned()
+        }
+        None => digits.to_owned(),
+    }
 }
 
 /// Takes a pass back; `false` if there is none.
@@ -350,7 +386,7 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn of(site: &Site, v: &Visit, pass: &Pass) -> Result<Sending, StoreError> {
         let digits = site.digits.of(pass.id)?.unwrap_or_default();
-        let qr = square(&format!("{}/visitors?code={digits}", v.base));
+        let qr = square(&format!("{}/visitors?code={}", v.base, in_square(site, pass, &digits)));
         let message = v.f(
             "访客通行证：车牌 {}，{} 至 {}，到 {} 户。车牌识别不了时，请向管家报通行码 {}。",
             &[&pass.plate, &v.short_time(&pass.from), &v.short_time(&pass.to), &pass.household, &digits],

@@ -43,6 +43,8 @@ fn routes() -> BTreeSet<(String, bool)> {
                         .replace("{key}", "1-101")
                         .replace("{name}", "steward")
                         .replace("{label}", "x")
+                        .replace("{gate}", "north")
+                        .replace("{event}", "1")
                         .replace("{offer}", "1")
                         .replace("{number}", "1")
                         .replace("{hash}", "0");

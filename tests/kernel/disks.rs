@@ -41,7 +41,7 @@ struct Disk {
 
 impl Disk {
     fn new(megabytes: u64) -> Disk {
-        for module in ["loop", "dm-mod", "dm-flakey", "ext4"] {
+        for module in ["crc32c_generic", "loop", "dm-mod", "dm-flakey", "ext4"] {
             modprobe(&[module]);
         }
         File::create(IMAGE).unwrap().set_len(megabytes << 20).unwrap();

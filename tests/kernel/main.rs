@@ -30,6 +30,9 @@ fn job(folder: &Path) {
     let arguments = "--ignored --exact inside_the_machine --nocapture --test-threads 1";
     std::fs::write(&run, format!("#!/bin/sh\nexec '{}' {arguments}\n", program.display())).unwrap();
     std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o755)).unwrap();
+    if let Ok(checks) = std::env::var("PLATEGATE_CHECKS") {
+        std::fs::write(folder.join("checks"), checks).unwrap();
+    }
     lane(&folder.join("lane"));
 }
 

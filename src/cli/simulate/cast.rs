@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::paint::Trick;
+use super::spoof::Trick;
 use crate::cli::Usage;
 use crate::picture::Quad;
 use crate::plate::{ALPHABET, Plate};

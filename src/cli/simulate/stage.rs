@@ -12,7 +12,7 @@ use crate::barrier::Pulse;
 use crate::camera::Frame;
 use crate::clock::{Clock, Hands};
 use crate::config;
-use crate::gate::event::{Event, Outcome, Rule};
+use crate::gate::event::{Event, Liveness, Outcome, Rule};
 use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
 use crate::gate::liveness::NotWired;
@@ -20,6 +20,7 @@ use crate::gate::mode::Hand;
 use crate::picture::Picture;
 use crate::register::Snapshot;
 use crate::vision::lookout::Lookout;
+use crate::vision::surroundings::{BANDS, Surroundings};
 use crate::vision::{Reading, Vision};
 
 /// The time from frame to frame.
@@ -31,7 +32,7 @@ pub type Painter = Box<dyn FnMut(usize, &mut Picture) + Send>;
 /// The frames of one approach and what was read off them.
 pub struct Stage {
     painter: Painter,
-    vision: Arc<Mutex<Vision>>,
+    vision: Option<Arc<Mutex<Vision>>>,
     pictures: Vec<Option<Picture>>,
     readings: Vec<Option<Vec<Reading>>>,
     /// The frame that the lane has in hand.
@@ -54,24 +55,58 @@ pub struct Terms {
 pub struct Played {
     /// Was "open" asked for, at or after the frame from which it counts?
     pub opened: bool,
+    /// In which frame of the approach, if it was.
+    pub at: Option<usize>,
     /// Frames fused when it was.
     pub frames: u32,
     /// From the first frame in which the plate was read to the pulse, milliseconds of the scripted clock.
     pub ms: f64,
     /// The rule that was recorded last.
     pub rule: Option<Rule>,
+    /// What the check for photographs found then.
+    pub liveness: Option<Liveness>,
 }
 
 impl Stage {
     /// An approach of so many frames.
     pub fn new(frames: usize, painter: Painter, vision: Arc<Mutex<Vision>>) -> Arc<Mutex<Stage>> {
         let (pictures, readings) = (vec![None; frames], vec![None; frames]);
-        Arc::new(Mutex::new(Stage { painter, vision, pictures, readings, current: 0 }))
+        Arc::new(Mutex::new(Stage { painter, vision: Some(vision), pictures, readings, current: 0 }))
     }
 
-    /// What was read off each frame that was looked at.
+    /// An approach that was read before: nothing is to be seen, only what was read.
+    pub fn read_before(readings: Vec<Vec<Reading>>) -> Arc<Mutex<Stage>> {
+        let blank = Box::new(|_: usize, into: &mut Picture| *into = Picture::filled(16, 9, [90; 3]));
+        let (pictures, readings) = (vec![None; readings.len()], readings.into_iter().map(Some).collect());
+        Arc::new(Mutex::new(Stage { painter: blank, vision: None, pictures, readings, current: 0 }))
+    }
+
+    /// What was read off each frame, as far as they were looked at.
     pub fn readings(&self) -> impl Iterator<Item = &Vec<Reading>> {
-        self.readings.iter().flatten()
+        self.readings.iter().map_while(Option::as_ref)
+    }
+
+    /// Reads the frames that nobody has looked at yet, too. Gives what was seen around the best plate, after each frame.
+    pub fn read_all(&mut self) -> anyhow::Result<Vec<[Option<f32>; BANDS]>> {
+        let (mut picture, mut around) = (Picture::default(), Surroundings::default());
+        let mut seen = Vec::with_capacity(self.readings.len());
+        for at in 0..self.readings.len() {
+            (self.painter)(at, &mut picture);
+            if self.readings[at].is_none() {
+                let read = self.look(&picture)?;
+                self.readings[at] = Some(read);
+            }
+            if let Some(best) = self.readings[at].as_ref().and_then(|readings| readings.first()) {
+                around.look(&picture, &best.quad);
+            }
+            seen.push(around.scores());
+        }
+        Ok(seen)
+    }
+
+    fn look(&self, picture: &Picture) -> anyhow::Result<Vec<Reading>> {
+        let Some(vision) = &self.vision else { return Ok(Vec::new()) };
+        Ok(vision.lock().read(picture)?.to_vec())
     }
 }
 
@@ -107,13 +142,15 @@ pub fn play(stage: &Arc<Mutex<Stage>>, terms: &Terms, from: usize) -> Played {
     lane.finish();
     drop(lane);
     let events: Vec<Event> = records.try_iter().map(|arrival| arrival.event).collect();
-    let opened = asked.lock().iter().any(|(frame, _)| *frame >= from);
+    let at = asked.lock().iter().map(|(frame, _)| *frame).find(|frame| *frame >= from);
     let event = events.iter().rev().find(|e| e.outcome == Outcome::Opened);
     Played {
-        opened,
+        opened: at.is_some(),
+        at,
         frames: event.map_or(0, |e| e.frames),
         ms: event.map_or(0.0, |e| e.times.since_first_ms),
         rule: events.last().map(|e| e.rule),
+        liveness: events.last().map(|e| e.liveness),
     }
 }
 
@@ -164,7 +201,7 @@ impl Sight for Memory {
         let mut stage = self.stage.lock();
         let at = stage.current;
         if stage.readings[at].is_none() {
-            let read = stage.vision.lock().read(picture)?.to_vec();
+            let read = stage.look(picture)?;
             stage.readings[at] = Some(read);
         }
         self.readings.clone_from(stage.readings[at].as_ref().expect("just read"));

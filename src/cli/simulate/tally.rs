@@ -7,8 +7,6 @@ use serde::Serialize;
 use super::BUDGETS;
 use super::cast::Who;
 use super::stage::Played;
-use crate::plate::Plate;
-use crate::vision::Reading;
 
 /// One approach and what came of it.
 #[derive(Clone)]
@@ -25,6 +23,8 @@ pub struct Row {
     pub lost_to_check: bool,
     /// Was anything read in any frame?
     pub readable: bool,
+    /// Of the frames up to the one in which it opened, those in which some plate was read more likely right than not.
+    pub legible: usize,
     /// What was read, as a JSON line.
     pub record: Option<String>,
 }
@@ -99,6 +99,8 @@ pub struct Tally {
     frames_to_open: Spread,
     /// Neighbours that opened by the third of these frames.
     by_third_frame: Share,
+    /// Neighbours that opened by the third frame in which a plate was legible: read more likely right than not.
+    by_third_legible: Share,
     /// From the first frame with the plate to the pulse, milliseconds on the lane's scripted clock.
     ms_to_pulse: Spread,
     /// Against the budget.
@@ -129,6 +131,7 @@ impl Tally {
         let opened = |rows: &[&Row]| rows.iter().filter(|r| r.played.opened).count();
         let opened_ours: Vec<&&Row> = ours.iter().filter(|r| r.played.opened).collect();
         let third = opened_ours.iter().filter(|r| r.played.frames <= 3).count();
+        let legible = opened_ours.iter().filter(|r| r.legible <= 3).count();
         let curve = |(i, one_in): (usize, f64)| Point {
             one_in,
             false_opens: Share::of(strangers.iter().filter(|r| r.curve[i]).count(), strangers.len()),
@@ -158,6 +161,7 @@ impl Tally {
             spoofs_opened: opened(&spoofs),
             frames_to_open: Spread::of(opened_ours.iter().map(|r| f64::from(r.played.frames)).collect()),
             by_third_frame: Share::of(third, ours.len()),
+            by_third_legible: Share::of(legible, ours.len()),
             ms_to_pulse: Spread::of(opened_ours.iter().map(|r| r.played.ms).collect()),
             curve: BUDGETS.into_iter().enumerate().map(curve).collect(),
             seed,
@@ -184,6 +188,7 @@ impl Tally {
         line("neighbours left standing", &self.missed_rate);
         line("  by the check for photographs", &self.lost_to_photo_check);
         line("neighbours in by the third frame", &self.by_third_frame);
+        line("  by the third legible frame", &self.by_third_legible);
         line("photographs of plates let in", &self.spoof_rate);
         for (name, share) in &self.opened {
             line(&format!("  {name}"), share);
@@ -199,26 +204,6 @@ impl Tally {
             line("          neighbours left", &point.missed);
         }
     }
-}
-
-/// What was read in the frames of one approach: the truth, and for each frame with a plate its width, its sharpness and the
-/// log-probabilities by slot and character.
-pub fn record<'a>(truth: Plate, frames: impl Iterator<Item = &'a Vec<Reading>>) -> String {
-    #[derive(Serialize)]
-    struct Frame {
-        width: f32,
-        sharpness: f32,
-        slots: Vec<Vec<f32>>,
-    }
-    let rounded = |l: &f32| (l.max(-30.0) * 1000.0).round() / 1000.0;
-    let frame = |reading: &Reading| Frame {
-        width: reading.quad.width().round(),
-        sharpness: (reading.sharpness * 1e4).round() / 1e4,
-        slots: reading.slots.0.iter().map(|row| row.iter().map(rounded).collect()).collect(),
-    };
-    let frames: Vec<Frame> = frames.filter_map(|readings| readings.first()).map(frame).collect();
-    let truth: Vec<u8> = truth.slots().to_vec();
-    serde_json::json!({ "truth": truth, "frames": frames }).to_string()
 }
 
 #[cfg(test)]

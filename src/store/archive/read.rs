@@ -10,6 +10,7 @@ use super::seal::{Keys, MAGIC};
 use super::{FORMAT, FileInfo, HEAD, Head, LARGEST, Line, MANIFEST, Manifest, Summary};
 use crate::ledger::receipts::is_receipt;
 use crate::store::{Batch, INDEX, OWN, Store, StoreError, encode, hashed};
+use crate::text::one_line;
 
 /// Brings a backup back into a folder that is empty or not there.
 pub fn restore(from: &Path, to: &Path, keys: &Keys) -> Result<Summary, StoreError> {
@@ -67,7 +68,8 @@ type Take<'t> = dyn FnMut(&Entry, &mut Summary) -> Result<(), String> + 't;
 
 fn read(from: &Path, keys: &Keys, take: &mut Take) -> Result<Summary, StoreError> {
     let wrong = |problem: String| StoreError::Archive { path: from.to_path_buf(), problem };
-    let cut = |e: std::io::Error| wrong(format!("is not a whole backup: {e}"));
+    // What is wrong may be a name in the file, with anything in it.
+    let cut = |e: std::io::Error| wrong(format!("is not a whole backup: {}", one_line(&e.to_string())));
     let mut file = BufReader::new(File::open(from).map_err(|e| StoreError::disk(from, e))?);
     let sealed = file.fill_buf().map_err(|e| StoreError::disk(from, e))?.starts_with(MAGIC);
     let inside: Box<dyn Read> = if sealed { keys.open(file).map_err(wrong)? } else { Box::new(file) };
@@ -75,7 +77,7 @@ fn read(from: &Path, keys: &Keys, take: &mut Take) -> Result<Summary, StoreError
     let mut unpacked = Unpacked::default();
     for entry in tar.entries().map_err(cut)? {
         let entry = entry.map_err(cut)?;
-        let name = entry.path().map_err(cut)?.to_string_lossy().into_owned();
+        let name = one_line(&entry.path().map_err(cut)?.to_string_lossy());
         let mut bytes = Vec::new();
         entry.take(LARGEST).read_to_end(&mut bytes).map_err(cut)?;
         unpacked.add(&Entry { name: &name, bytes: &bytes }, take).map_err(wrong)?;

@@ -6,6 +6,7 @@
 mod book;
 mod events;
 mod gate;
+mod gates;
 mod money;
 mod notices;
 mod register;
@@ -59,6 +60,10 @@ pub fn routes() -> Router<Arc<Site>> {
             get(register::vehicle).put(register::put_vehicle).delete(register::delete_vehicle),
         )
         .route("/api/v1/passes", get(register::passes).post(register::give_pass))
+        .route("/api/v1/passes/present", post(gates::present))
+        .route("/api/v1/passes/{id}/code", get(gates::code))
+        .route("/api/v1/gates", get(gates::list))
+        .route("/api/v1/gates/{gate}/do", post(gates::order))
         .route("/api/v1/passes/{id}", delete(register::take_pass_back))
 }
 
@@ -78,7 +83,7 @@ struct Problem {
         money::contribute, money::pay_fee, money::spend, money::receipt, money::refund, money::offer, money::confirm,
         money::withdraw, events::list, events::one, events::picture, notices::list, register::households,
         register::vehicles, register::vehicle, register::put_vehicle, register::delete_vehicle, register::passes,
-        register::give_pass, register::take_pass_back,
+        register::give_pass, register::take_pass_back, gates::list, gates::order, gates::present, gates::code,
     ),
     components(schemas(Problem)),
     modifiers(&Bearer),

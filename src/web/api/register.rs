@@ -161,7 +161,7 @@ pub(super) async fn delete_vehicle(
     if there { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(Refusal::NotFound) }
 }
 
-fn pass_json(pass: &Pass, digits: Option<String>) -> serde_json::Value {
+pub(super) fn pass_json(pass: &Pass, digits: Option<String>) -> serde_json::Value {
     let worth = format!("{:?}", pass.validity(Timestamp::now())).to_lowercase();
     let mut value = serde_json::to_value(pass).unwrap_or_default();
     value["validity"] = json!(worth);

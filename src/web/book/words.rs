@@ -26,6 +26,9 @@ pub fn book_error(error: &BookError) -> (String, String) {
         BookError::Damaged(fault) => {
             format!("账本已损坏（第 {} 笔），不能再记账。请保留数据目录，并用完好的备份恢复", fault.number)
         }
+        BookError::Elsewhere { gate } => {
+            format!("没有记入：账本在 {gate} 门的主机上，请在那里记账，或先由它移交账本")
+        }
         BookError::Store(_) => "没有记入：磁盘写不进去".into(),
         BookError::Unsure { number, .. } => {
             format!("第 {number} 笔可能没有写进磁盘，请先查看账本里有没有，再决定是否重记")

@@ -29,6 +29,7 @@ pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     findings.extend(alert(site, v));
     findings.extend(webhooks(site, v));
     findings.extend(broker(site, v));
+    findings.extend(gates(site, v));
     for check in doctor::around(&site.gate.config) {
         let name = match check.name.as_str() {
             "disk" => "磁盘",
@@ -102,6 +103,10 @@ fn lane(site: &Site, v: &Visit) -> Finding {
 
 /// What had to be put right when the store was opened, and whether the disk's share is enough.
 fn store(site: &Site, v: &Visit) -> Option<Finding> {
+    if site.gate.store.is_broken() {
+        let detail = v.t("存储出错，不再接受修改；放行不受影响。请下载备份、更换存储卡，再重启主机");
+        return Some(finding(v, "数据", Status::Fault, detail));
+    }
     let told = site.gate.store.told();
     if !told.is_empty() {
         let detail = v.f1("启动时修复过数据，请下载备份并检查存储卡：{}", told.join("; "));
@@ -109,7 +114,7 @@ fn store(site: &Site, v: &Visit) -> Option<Finding> {
     }
     let thinned = site.forgetting.last()?.thinned;
     if thinned.still_short {
-        return Some(finding(v, "数据", Status::Fault, v.t("磁盘被照片以外的东西占满，照片已全部清理，请腾出空间")));
+        return Some(finding(v, "数据", Status::Fault, v.t("磁盘被照片以外的东西占满，旧照片已清理，请腾出空间")));
     }
     (thinned.pictures > 0).then(|| {
         let detail = v.f1("空间不够，提前清理了最早的 {} 张照片；记录都在", thinned.pictures);
@@ -183,6 +188,17 @@ fn broker(site: &Site, v: &Visit) -> Option<Finding> {
         (false, None) => (Status::Ok, v.f1("{}，正在连接", &link.broker)),
     };
     Some(finding(v, "MQTT", status, detail))
+}
+
+/// The connection with the other gates, and what was refused over it.
+fn gates(site: &Site, v: &Visit) -> Option<Finding> {
+    let status = &site.gate.fleet.as_ref()?.status;
+    let (mut detail, _) = crate::web::gates::connection_words(&status.connection(), v);
+    if let Some((at, why)) = status.last_refused() {
+        detail += &v.f("；最近拒绝的消息 {}：{}", &[&v.short_time(&at), &why]);
+    }
+    let well = if status.is_connected() { Status::Ok } else { Status::Warning };
+    Some(finding(v, "其他门", well, detail))
 }
 
 fn arm(site: &Site, v: &Visit) -> Finding {

@@ -1,0 +1,134 @@
+//! Arrivals: told to the broker in the order of their numbers, heard from all gates of the compound.
+//!
+//! What was not told lies in the gate's own record of arrivals; a number says how far the broker has it. It is moved on when the
+//! broker has acknowledged; what was acknowledged and not noted is sent again, and dropped by the broker (two minutes) or by
+//! whoever hears it (for ever), by its id.
+
+use std::sync::atomic::Ordering;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::message::PublishMessage;
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, last_word};
+use crate::fleet::home::Home;
+use crate::fleet::wire::{self, Upward};
+
+/// How far back a gate that has just started hears of the others' arrivals.
+const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(24);
+
+/// Tells this gate's arrivals.
+pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
+    let mut told = link.at_home(|home| home.events_told()).await??;
+    loop {
+        let newest = link.home.newest_event();
+        link.status.events_waiting.store(newest.saturating_sub(told.id), Ordering::Relaxed);
+        if newest <= told.id {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        }
+        let events = link.at_home(move |home| home.events_after(told, WINDOW)).await??;
+        let Some(last) = events.last().map(|event| event.id) else {
+            // Numbers that were given and are on record no more: forgotten before the broker was back.
+            link.status.events_missed.fetch_add(newest - told.id, Ordering::Relaxed);
+            told.id = newest;
+            link.at_home(move |home| home.keep_events_told(told)).await??;
+            continue;
+        };
+        let missed = (last - told.id) - events.len() as u64;
+        tell_these(link, js, &events).await?;
+        told.id = last;
+        link.at_home(move |home| home.keep_events_told(told)).await??;
+        link.status.events_told.fetch_add(events.len() as u64, Ordering::Relaxed);
+        link.status.events_missed.fetch_add(missed, Ordering::Relaxed);
+    }
+}
+
+async fn tell_these<H: Home>(link: &Link<H>, js: &Context, events: &[Upward]) -> Result<(), LinkError> {
+    let subject = wire::events(link.compound(), link.gate());
+    let mut waiting = Vec::with_capacity(events.len());
+    for event in events {
+        let body = serde_json::to_vec(event).map_err(|error| LinkError::new("an arrival", error))?;
+        let message = PublishMessage::build().payload(body.into()).message_id(event.message_id());
+        let sent = js.send_publish(subject.clone(), message).await;
+        waiting.push(sent.map_err(|error| LinkError::new("an arrival was not sent", deep(&error)))?);
+    }
+    let mut failed = None;
+    for answer in waiting {
+        if let Err(error) = answer.await {
+            failed = Some(LinkError::new("the broker did not take an arrival", deep(&error)));
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Hears the arrivals of all gates.
+pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
+    let failed = |error: &dyn std::error::Error| LinkError::new("the stream of arrivals", deep(error));
+    let last = streams.events.get_info().await.map_err(|e| failed(&e))?.state.last_sequence;
+    let deliver_policy = match link.home.events_heard().filter(|seq| *seq <= last) {
+        Some(seq) => DeliverPolicy::ByStartSequence { start_sequence: seq + 1 },
+        None => from_time(Timestamp::now() - LOOKS_BACK),
+    };
+    let filter_subject = wire::events(link.compound(), "*");
+    let config = OrderedConfig { filter_subject, deliver_policy, ..OrderedConfig::default() };
+    let consumer = streams.events.create_consumer(config).await.map_err(|e| failed(&e))?;
+    let mut messages = consumer.messages().await.map_err(|e| failed(&e))?.ready_chunks(WINDOW);
+    while let Some(chunk) = messages.next().await {
+        let (mut events, mut heard) = (Vec::with_capacity(chunk.len()), 0);
+        for message in chunk {
+            let message = message.map_err(|e| failed(&e))?;
+            heard = message.info().map_or(heard, |info| info.stream_sequence);
+            match parse(&message.payload, &message.subject) {
+                Ok(event) => events.push(event),
+                Err(problem) => link.status.refuse(&problem),
+            }
+        }
+        link.at_home(move |home| {
+            home.arrived(events);
+            home.keep_events_heard(heard);
+        })
+        .await?;
+    }
+    Err(LinkError("the stream of arrivals has ended".into()))
+}
+
+fn from_time(at: Timestamp) -> DeliverPolicy {
+    match async_nats::datetime::from_nanos(at.as_nanosecond()) {
+        Ok(start_time) => DeliverPolicy::ByStartTime { start_time },
+        // No clock of ours is out of that range.
+        Err(_) => DeliverPolicy::All,
+    }
+}
+
+/// Reads an arrival from a message.
+pub(crate) fn parse(body: &[u8], subject: &str) -> Result<Upward, String> {
+    if body.len() > wire::LARGEST {
+        return Err(format!("an arrival of {} bytes", body.len()));
+    }
+    let event: Upward = serde_json::from_slice(body).map_err(|error| format!("an unreadable arrival: {error}"))?;
+    // The broker lets a box speak for its own gate only: the subject is certain, the text is not.
+    if event.gate != last_word(subject) {
+        return Err(format!("an arrival at {} that was told by {}", event.gate, last_word(subject)));
+    }
+    Ok(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::event::Event;
+
+    #[test]
+    fn an_arrival_that_another_gate_tells_is_refused() {
+        let event = Upward::of(&Event::blank("x", Timestamp::UNIX_EPOCH), 2, 1, "north", None);
+        let body = serde_json::to_vec(&event).unwrap();
+        assert_eq!(parse(&body, "pg.a.events.north").unwrap(), event);
+        assert!(parse(&body, "pg.a.events.south").unwrap_err().contains("south"));
+        assert!(parse(b"{", "pg.a.events.north").unwrap_err().contains("unreadable"));
+        assert!(parse(&vec![b' '; 70_000], "pg.a.events.north").is_err());
+    }
+}
