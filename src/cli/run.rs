@@ -227,7 +227,7 @@ impl Gate {
     }
 
     /// The way to the other gates; none where this one belongs to no fleet, and no connection is tried.
-    fn fleet(&self, config: &Config) -> anyhow::Result<Option<(Arc<sync::Link<Disk>>, Arc<Disk>)>> {
+    fn fleet(&self, config: &Config) -> anyhow::Result<Option<FleetLink>> {
         let Some(fleet) = &self.page.gate.fleet else { return Ok(None) };
         let page = &self.page.gate;
         let parts = disk::Parts {
@@ -330,6 +330,9 @@ fn back_up(store: &Arc<Store>, config: &Config, stop: Arc<AtomicBool>) -> anyhow
     }
     Ok(rounds)
 }
+
+/// The way to the other gates, and what it finds here.
+type FleetLink = (Arc<sync::Link<Disk>>, Arc<Disk>);
 
 /// The house around the gate: whoever is told what happens there, and may ask for something.
 struct House {

@@ -89,7 +89,9 @@ pub fn run(args: Args, config: Config, file: Option<PathBuf>) -> anyhow::Result<
     if file.is_none() && !args.dry_run {
         return Err(Usage("say which configuration to tune (--config FILE), or --dry-run".into()).into());
     }
-    if !(args.budget_ms > 0.0) || args.max_cores.is_some_and(|cores| !(cores > 0.0)) {
+    // Also where it is no number.
+    let above_zero = |number: f64| number.is_finite() && number > 0.0;
+    if !above_zero(args.budget_ms) || args.max_cores.is_some_and(|cores| !above_zero(cores)) {
         return Err(Usage("--budget-ms and --max-cores: a number above 0 is expected".into()).into());
     }
     // A wrong manifest is found before anything is measured.

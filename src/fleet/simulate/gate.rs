@@ -137,7 +137,7 @@ impl SimGate {
     }
 
     fn event(&self, epoch: u32, id: u64) -> Upward {
-        let known = id % 3 != 0;
+        let known = !id.is_multiple_of(3);
         let plate = known.then(|| self.cars[(id as usize * 7 + usize::from(self.number) * 13) % self.cars.len()]);
         let at = Timestamp::now();
         Upward {
@@ -150,7 +150,7 @@ impl SimGate {
             rule: if known { Rule::Paid } else { Rule::Stranger },
             plate,
             household: known.then(|| "1-101".to_owned()),
-            inwards: known.then_some(id % 2 == 0),
+            inwards: known.then_some(id.is_multiple_of(2)),
         }
     }
 }
