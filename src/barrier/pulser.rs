@@ -23,6 +23,15 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const HANGS_AFTER: Duration = Duration::from_secs(5);
 /// Notes that may wait for a listener; one that does not keep up misses some.
 const WAITING_NOTES: usize = 256;
+/// A program that starts has its listeners come one after another within this time; each is told what was noted before it came.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// Those who are told, and what was noted while the program was starting.
+#[derive(Default)]
+struct Listeners {
+    all: Vec<Sender<Noted>>,
+    early: Vec<Noted>,
+}
 
 /// The barrier. Share it by `Arc`; the last owner's drop lets go of the button.
 ///
@@ -48,7 +57,7 @@ struct Shared {
     changed: Condvar,
     /// How it is doing, to be read without waiting.
     state: ArcSwap<BarrierState>,
-    listeners: Mutex<Vec<Sender<Noted>>>,
+    listeners: Mutex<Listeners>,
     begun: Instant,
     /// When the thread last woke, milliseconds after `begun`.
     beat: AtomicU64,
@@ -117,10 +126,16 @@ impl Barrier {
         Inputs { shared: self.shared.clone() }
     }
 
-    /// Everything that is noted from now on.
+    /// Everything that is noted from now on, and what was noted in the barrier's first minute: a wire may be broken before
+    /// anybody could listen.
     pub fn listen(&self) -> Receiver<Noted> {
         let (send, receive) = crossbeam_channel::bounded(WAITING_NOTES);
-        self.shared.listeners.lock().push(send);
+        let mut listeners = self.shared.listeners.lock();
+        if self.shared.begun.elapsed() < STARTING {
+            // There is room for all of them.
+            listeners.early.iter().for_each(|noted| drop(send.try_send(noted.clone())));
+        }
+        listeners.all.push(send);
         receive
     }
 
@@ -213,9 +228,15 @@ impl Shared {
             } else {
                 tracing::debug!(note = ?noted.note, "the barrier");
             }
-            self.listeners
-                .lock()
+            let mut listeners = self.listeners.lock();
+            listeners
+                .all
                 .retain(|listener| !matches!(listener.try_send(noted.clone()), Err(TrySendError::Disconnected(_))));
+            if self.begun.elapsed() >= STARTING {
+                listeners.early = Vec::new();
+            } else if listeners.early.len() < WAITING_NOTES {
+                listeners.early.push(noted);
+            }
         }
     }
 
@@ -372,5 +393,18 @@ mod tests {
         assert_eq!(arm.presses(), 2);
         assert_eq!(barrier.state().state, super::super::State::HeldOpen);
         assert!(barrier.is_alive());
+    }
+
+    #[test]
+    fn a_wire_that_breaks_before_anybody_listens_is_told_to_everybody_who_comes() {
+        let outputs = Outputs { open: Box::new(SimulatedArm::new()), close: None };
+        let barrier = Barrier::start_with(outputs, Rules::from_config(&settings(50, 50)), [Input::Presence]);
+        barrier.inputs().set(Input::Presence, Level::Broken);
+        let (first, second) = (barrier.listen(), barrier.listen());
+        for notes in [first, second] {
+            let noted = notes.recv_timeout(Duration::from_secs(5)).unwrap();
+            assert_eq!(noted.note, Note::WireBroken { input: Input::Presence });
+            assert!(notes.try_recv().is_err(), "once to each");
+        }
     }
 }

@@ -107,7 +107,7 @@ fn plategate(config: &Path, arguments: &[&str]) -> Output {
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{what} did not come");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{what} did not come");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
