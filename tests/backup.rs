@@ -124,7 +124,9 @@ impl Person {
     }
 
     fn send(&mut self, path: &str, form: &str) -> (u16, String) {
-        let request = self.agent.post(format!("http://{}{path}", self.address)).header("Cookie", &self.cookie);
+        let origin = format!("http://{}", self.address);
+        let request =
+            self.agent.post(format!("{origin}{path}")).header("Cookie", &self.cookie).header("Origin", &origin);
         let mut answer = request.header("Content-Type", "application/x-www-form-urlencoded").send(form).unwrap();
         if let Some(cookie) = answer.headers().get("set-cookie").and_then(|c| c.to_str().ok()) {
             self.cookie = cookie.split(';').next().unwrap().to_owned();

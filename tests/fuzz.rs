@@ -179,7 +179,11 @@ fn bodies_of_the_api_and_of_forms() {
             path += &end.iter().map(|b| format!("%{b:02X}")).collect::<String>();
         }
         let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", gate.address));
-        request = request.header("Authorization", format!("Bearer {token}"));
+        // A program has its token; a browser says whose form it sends.
+        request = match path.starts_with("/api/") {
+            true => request.header("Authorization", format!("Bearer {token}")),
+            false => request.header("Origin", format!("http://{}", gate.address)),
+        };
         if !kind.is_empty() {
             request = request.header("Content-Type", kind);
         }

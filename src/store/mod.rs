@@ -339,6 +339,16 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    /// sled syncs its files when it is let go, and panics if it cannot: on a disk that fails it is never let go. Everything that
+    /// was acknowledged is on the disk already.
+    fn drop(&mut self) {
+        if self.is_broken() || self.log.sync_all().is_err() {
+            std::mem::forget(self.db.clone());
+        }
+    }
+}
+
 /// sled and the journal, telling the same. Whatever sled does on bad files, a panic included, it is damaged.
 fn open_both(
     folder: &Path,
