@@ -11,7 +11,7 @@ use plategate::plate::Colour;
 use serde_json::Value;
 
 fn plategate(arguments: &[&str]) -> Output {
-    Command::cargo_bin("plategate").unwrap().args(arguments).timeout(Duration::from_secs(120)).output().unwrap()
+    Command::cargo_bin("plategate").unwrap().args(arguments).timeout(Duration::from_secs(600)).output().unwrap()
 }
 
 fn json(output: &Output) -> Value {

@@ -21,8 +21,8 @@ use crate::vision::lookout::Lookout;
 /// Frames a second that are counted on.
 const FPS: u32 = 15;
 /// So many seconds pass before it is measured, and while.
-const SETTLES_S: u32 = 6;
-const SECONDS: u32 = 20;
+const SETTLES_S: u32 = 3;
+const SECONDS: u32 = 10;
 /// Different frames, each with its own noise.
 const FRAMES: u64 = 4;
 
