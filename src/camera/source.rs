@@ -60,7 +60,7 @@ impl FromStr for Source {
         }
         match scheme {
             "v4l2" => Ok(Source::V4l2(rest.into())),
-            "rtsp" | "rtsps" if rest.starts_with("//") => Ok(Source::Rtsp(text.to_owned())),
+            "rtsp" | "rtsps" if rest.starts_with("//") => Ok(Source::Rtsp(format!("{scheme}:{rest}"))),
             "gstreamer" => Ok(Source::GStreamer(rest.to_owned())),
             "file" => Ok(Source::File(rest.into())),
             "folder" => Ok(Source::Folder(rest.into())),
@@ -109,6 +109,7 @@ mod tests {
             ("v4l2:/dev/video2", Source::V4l2("/dev/video2".into())),
             ("/dev/video0", Source::V4l2("/dev/video0".into())),
             ("rtsp://u:p@10.0.0.5:554/live", Source::Rtsp("rtsp://u:p@10.0.0.5:554/live".into())),
+            ("rtsp: \t//u:p@10.0.0.5/live", Source::Rtsp("rtsp://u:p@10.0.0.5/live".into())),
             ("gstreamer:videotestsrc ! appsink", Source::GStreamer("videotestsrc ! appsink".into())),
             ("file:a b.mp4", Source::File("a b.mp4".into())),
             ("folder:pictures", Source::Folder("pictures".into())),
