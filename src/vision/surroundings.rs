@@ -11,11 +11,10 @@
 
 use crate::picture::{Picture, Quad};
 
-/// The ring's reach from the plate's centre, plate widths: to the sides, upwards, and how far down the sides go. A car is
-/// four plates wide: where its front is smooth, its outline and the ground before it are what moves.
-const SIDE: f32 = 2.2;
+/// The ring's reach from the plate's centre, plate widths: to the sides, upwards, and how far down the sides go.
+const SIDE: f32 = 1.7;
 const UP: f32 = 1.1;
-const DOWN: f32 = 0.7;
+const DOWN: f32 = 0.4;
 /// What belongs to the plate, its frame, a telephone's edge, a sheet's margin, and a hand.
 const OWN_SIDE: f32 = 0.8;
 const OWN_HEIGHT: f32 = 0.5;
@@ -23,13 +22,10 @@ const OWN_HEIGHT: f32 = 0.5;
 const STEP: f32 = 0.1;
 /// How far the ring's outer parts must have moved, in steps, before the two stories can be told apart.
 const MOVED: f32 = 0.8;
-/// Contrast (standard deviation, grey levels) that counts half: shades of a smooth wall, of the lens, of the night say little
-/// however well they fit.
-const FAINT: f32 = 6.0;
-/// A band with less contrast than this tells nothing at all.
-const NOTHING: f32 = 1.5;
-/// Differences below this share are noise.
-const NOISE: f32 = 0.1;
+/// A band with less contrast than this (standard deviation, grey levels) tells nothing: a wall, the night.
+const CONTRAST: f32 = 2.5;
+/// Differences below this share of the contrast are noise.
+const NOISE: f32 = 0.05;
 /// Fewer of a band's samples within the picture than this share tell nothing.
 const SEEN: f32 = 0.5;
 
@@ -137,7 +133,7 @@ fn grey(picture: &Picture, x: f32, y: f32, side: f32) -> f32 {
     sum / 9.0
 }
 
-/// How unlike two bands are: 0 the same but for the light, or faint; 1 nothing in common. None if too little is to be seen.
+/// How unlike two rings are: 0 the same but for the light, 1 nothing in common. None if too little is to be seen.
 fn unlikeness(a: &[f32], b: &[f32]) -> Option<f32> {
     let pairs = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
     let n = pairs().count() as f32;
@@ -145,12 +141,13 @@ fn unlikeness(a: &[f32], b: &[f32]) -> Option<f32> {
         return None;
     }
     let (mean_a, mean_b) = (pairs().map(|(x, _)| x).sum::<f32>() / n, pairs().map(|(_, y)| y).sum::<f32>() / n);
-    let (mut both, mut apart) = (0.0, 0.0);
+    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
     for (x, y) in pairs() {
         let (x, y) = (x - mean_a, y - mean_b);
-        (both, apart) = (both + x * x + y * y, apart + (x - y) * (x - y));
+        (aa, bb, ab) = (aa + x * x, bb + y * y, ab + x * y);
     }
-    (both > 2.0 * NOTHING * NOTHING * n).then(|| apart / (both + 2.0 * FAINT * FAINT * n))
+    let enough = CONTRAST * CONTRAST * n;
+    (aa > enough && bb > enough).then(|| 1.0 - (ab / (aa * bb).sqrt()).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
