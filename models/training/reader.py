@@ -106,6 +106,7 @@ def main():
     parser.add_argument("--glyphs", help="the file of glyphs.py: painted plates wear photographed glyphs")
     parser.add_argument("--start", type=Path, help="a run whose weights to begin with, when this one is new")
     parser.add_argument("--province", type=float, default=2.0, help="how much the first slot counts, the others one each")
+    parser.add_argument("--transplanted", type=float, default=0.0, help="the share of photographs that get characters of others")
     parser.add_argument("--every", type=float, default=90, help="seconds between two looks at dev")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -119,7 +120,7 @@ def main():
     net = Reader().to(memory_format=torch.channels_last)
     log = Log(args.run, net, sum(p.numel() for p in net.parameters()), args.start)
     ema = Ema(net, log.saved)
-    sampler = samples.Sampler(loaded, args.seed + log.seen, stamped=args.glyphs)
+    sampler = samples.Sampler(loaded, args.seed + log.seen, stamped=args.glyphs, transplanted=args.transplanted)
     opt = torch.optim.AdamW(net.parameters(), lr=args.top, weight_decay=1e-3)
     weights = torch.ones(kinds.SLOTS)
     weights[0] = args.province

@@ -11,7 +11,6 @@ import transplant
 # how often a source is drawn for the reader, before provinces are balanced inside it
 READER_SOURCES = {"web_passerby": 5, "ccpd_base_zk": 2.5, "ccpd_green_djq": 4, "ccpd_jk": 1, "ccpd_misc": 0.8,
                   "easypr_has": 4, "hyperlpr_finemap": 3.5, "lprnet_chenwj": 3.5, "lprnet_sirius": 2.5}
-TRANSPLANTED = 0.5  # of the reader's photographs, the share that gets a character of another
 REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "ccpd_jk": 1.5, "ccpd_misc": 0.8}
 
 
@@ -32,7 +31,8 @@ def balance(items, sources):
 class Sampler:
     """Draws samples; `real` is the share of photographs, `blank` of places without a plate."""
 
-    def __init__(self, loaded, seed, pool=3000, stamped=None):
+    def __init__(self, loaded, seed, pool=3000, stamped=None, transplanted=0.0):
+        """transplanted: of the reader's photographs, the share that gets a character of another."""
         self.rng = np.random.default_rng(seed)
         self.items = [it for it in loaded["items"] if it["split"] == "train"]
         self.exact = [it for it in self.items if it["exact"]]
@@ -43,7 +43,8 @@ class Sampler:
         self.small = [b for b in self.backgrounds if b.shape[0] < 60]
         self.wide = [b for b in self.backgrounds if b.shape[0] >= 60]
         self.pool = synth.PlatePool(seed, self.rng, pool, stamped)
-        self.donors = transplant.Donors(self.items)
+        self.transplanted = transplanted
+        self.donors = transplant.Donors(self.items) if transplanted else None
 
     def _pick(self, items, cumulated):
         return items[min(len(items) - 1, int(np.searchsorted(cumulated, self.rng.random())))]
@@ -63,7 +64,7 @@ class Sampler:
             return augment.degrade(out, rng, 0.6), [0] * kinds.SLOTS, data.IGNORE
         if r < blank + real:
             item = self._pick(self.items, self.read_w)
-            if rng.random() < TRANSPLANTED:
+            if rng.random() < self.transplanted:
                 item = self.donors.transplant(item, rng) or item
             sloppy = 1.0 if item["exact"] else 1.2
             quad = item["quad"]
