@@ -22,6 +22,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 pub struct Readers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    /// Its thread ends with the last handle; where only inputs are on it, this is the one.
+    _board: Option<ModbusBoard>,
 }
 
 /// Which inputs are wired.
@@ -67,7 +69,7 @@ impl Readers {
         {
             board.watch(on_the_board, inputs.clone());
         }
-        Readers { stop, threads }
+        Readers { stop, threads, _board: board.cloned() }
     }
 }
 
