@@ -268,15 +268,24 @@ fn build(
     builder.commit_from_memory(&model.bytes)
 }
 
+/// Where this provider keeps what it builds. On a disk that cannot be written it builds anew at every start: slow, but it reads.
+fn engine_cache(settings: &config::Vision) -> Option<String> {
+    if !matches!(settings.provider, Provider::Tensorrt | Provider::Openvino) {
+        return None;
+    }
+    let folder = settings.engine_cache.as_ref()?.join(settings.provider.name());
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        tracing::warn!("{}: {error}: what the provider builds is not kept", folder.display());
+        return None;
+    }
+    Some(folder.display().to_string())
+}
+
 /// Asks for the provider, and fails if the library does not have it: a gate that silently fell back to the CPU would
 /// only be slow.
 fn register(settings: &config::Vision, builder: &mut SessionBuilder) -> ort::Result<()> {
     use ort::ep;
-    let cache = settings.engine_cache.as_ref().map(|folder| folder.join(settings.provider.name()));
-    if let Some(folder) = &cache {
-        std::fs::create_dir_all(folder).map_err(|e| ort::Error::new(format!("{}: {e}", folder.display())))?;
-    }
-    let cache = cache.map(|folder| folder.display().to_string());
+    let cache = engine_cache(settings);
     match settings.provider {
         Provider::Cpu => Ok(()),
         Provider::Cuda => ep::CUDA::default().register(builder),
