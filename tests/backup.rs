@@ -119,7 +119,9 @@ impl Person {
     }
 
     fn get(&self, path: &str) -> String {
-        let request = self.agent.get(format!("http://{}{path}", self.address)).header("Cookie", &self.cookie);
+        // What is said once is said to a page, not to a picture.
+        let request = self.agent.get(format!("http://{}{path}", self.address)).header("Accept", "text/html");
+        let request = request.header("Cookie", &self.cookie);
         request.call().unwrap().body_mut().read_to_string().unwrap()
     }
 
