@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::one_line;
+
 /// A sentence that says what is wrong and what to do, in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
@@ -12,9 +14,9 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// Of both.
-    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Reason {
-        Reason { zh: zh.into(), en: en.into() }
+    /// Of both, each in one line: a cell that is quoted may hold several.
+    pub fn new(zh: impl AsRef<str>, en: impl AsRef<str>) -> Reason {
+        Reason { zh: one_line(zh.as_ref()), en: one_line(en.as_ref()) }
     }
 
     /// Several of them in one.

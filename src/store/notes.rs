@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, Tree, decode, encode};
+use super::{Store, StoreError, Tree, encode};
 use crate::barrier::Noted;
 
 /// One note on record.
@@ -107,25 +107,8 @@ impl Notes {
 
     /// Deletes those older than `days`. Gives how many went.
     pub fn prune(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
-        self.store.guarded(|| self.prune_now(now, days))
-    }
-
-    fn prune_now(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
-        let mut gone = 0;
-        for item in self.tree.inner.iter() {
-            let (key, value) = item?;
-            // They are in the order of their time.
-            if decode::<Entry>(&value).is_ok_and(|entry| entry.noted.at >= before) {
-                break;
-            }
-            self.tree.inner.remove(key)?;
-            gone += 1;
-        }
-        if gone > 0 {
-            self.store.commit()?;
-        }
-        Ok(gone)
+        self.tree.forget_oldest(&self.store, |entry: &Entry| entry.noted.at < before)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, Tree, decode, encode};
+use super::{Store, StoreError, Tree, encode};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +69,10 @@ impl Signals {
     pub fn append(&self, signal: Signal) -> Result<Entry, StoreError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let entry = Entry { id, at: Timestamp::now(), signal };
-        self.tree.inner.insert(id.to_be_bytes(), encode(&entry))?;
-        self.store.commit()?;
+        self.store.guarded(|| {
+            self.tree.inner.insert(id.to_be_bytes(), encode(&entry))?;
+            self.store.commit()
+        })?;
         Ok(entry)
     }
 
@@ -92,19 +94,7 @@ impl Signals {
     /// Deletes those older than `days`. Gives how many went.
     pub fn prune(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
-        let mut gone = 0;
-        for item in self.tree.inner.iter() {
-            let (key, value) = item?;
-            if decode::<Entry>(&value).is_ok_and(|entry| entry.at >= before) {
-                break;
-            }
-            self.tree.inner.remove(key)?;
-            gone += 1;
-        }
-        if gone > 0 {
-            self.store.commit()?;
-        }
-        Ok(gone)
+        self.tree.forget_oldest(&self.store, |entry: &Entry| entry.at < before)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{StoreError, decode, encode};
+use super::{Store, StoreError, decode, encode};
 
 /// A key and its record, or what is wrong with it.
 type Checked<T> = (Vec<u8>, Result<T, &'static str>);
@@ -39,6 +39,29 @@ impl Tree {
     /// Those after the number `after`, in order, for records that are kept by their numbers.
     pub(crate) fn since<T: DeserializeOwned>(&self, after: u64) -> impl Iterator<Item = Result<T, StoreError>> {
         self.whole(self.inner.range(after.saturating_add(1).to_be_bytes()..))
+    }
+
+    /// Deletes the oldest records that are due, up to the first that is not; damaged ones go with them. Gives how many went.
+    pub(super) fn forget_oldest<T: DeserializeOwned>(
+        &self,
+        store: &Store,
+        due: impl Fn(&T) -> bool,
+    ) -> Result<usize, StoreError> {
+        store.guarded(|| {
+            let mut gone = 0;
+            for item in self.inner.iter() {
+                let (key, value) = item?;
+                if decode(&value).is_ok_and(|record| !due(&record)) {
+                    break;
+                }
+                self.inner.remove(key)?;
+                gone += 1;
+            }
+            if gone > 0 {
+                store.commit()?;
+            }
+            Ok(gone)
+        })
     }
 
     fn whole<T: DeserializeOwned>(
