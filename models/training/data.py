@@ -90,9 +90,6 @@ def load_row(root, row, rng):
     backgrounds = []
     if row["kind"] == "full_frame":
         quad = np.array([float(v) for v in row["corners"].split(",")], np.float32).reshape(4, 2)
-        sides = np.linalg.norm(quad - np.roll(quad, -1, 0), axis=1)
-        if row["colour"] in ("yellow", "unknown") and (sides[1] + sides[3]) / (sides[0] + sides[2]) > 0.44:
-            item["rows"] = 2
         backgrounds = background_cuts(image, quad, rng)
         item["image"], item["quad"] = around(image, quad)
         item["exact"] = True
