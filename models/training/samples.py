@@ -15,14 +15,14 @@ REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "c
 
 
 def balance(items, sources):
-    """Draw weights: by source, and inside a source by the root of how rare the province is and by rare colours."""
+    """Draw weights: by source, and inside a source by how rare the province is (to the power 0.75) and by rare colours."""
     weights = np.zeros(len(items))
     for source, share in sources.items():
         idx = [i for i, it in enumerate(items) if it["source"] == source]
         count = {}
         for i in idx:
             count[items[i]["text"][0]] = count.get(items[i]["text"][0], 0) + 1
-        w = np.array([count[items[i]["text"][0]] ** -0.6 * (2.0 if items[i]["colour"] == "yellow" else 1.0) for i in idx])
+        w = np.array([count[items[i]["text"][0]] ** -0.75 * (2.0 if items[i]["colour"] == "yellow" else 1.0) for i in idx])
         if len(idx):
             weights[idx] = share * w / w.sum()
     return weights / weights.sum()
