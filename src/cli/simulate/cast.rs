@@ -19,6 +19,8 @@ use crate::register::{Dues, Snapshot, Vehicle, confusable};
 pub const REGISTERED: usize = 103;
 /// A photographed plate narrower than this, pixels, cannot be shown near the camera.
 const NARROWEST: f32 = 80.0;
+/// A photographed plate that leans by more than this, radians (20 degrees), was not taken by a camera that hangs straight.
+const LEANING: f32 = 0.35;
 
 /// What comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +87,7 @@ struct Row {
     split: String,
 }
 
-/// The photographs of a manifest that show a car with a plate whose corners are known.
+/// The photographs of a manifest that show a car with a plate whose corners are known, wide and level enough for a gate.
 pub fn shots(folder: &Path, manifest: &Path, splits: &[String]) -> anyhow::Result<Vec<Shot>> {
     let name = manifest.display();
     let file = std::fs::File::open(manifest).with_context(|| format!("{name}"))?;
@@ -98,7 +100,7 @@ pub fn shots(folder: &Path, manifest: &Path, splits: &[String]) -> anyhow::Resul
         let (Ok(plate), Ok(Some(quad))) = (row.text.parse(), super::super::eval::corners(&row.corners)) else {
             continue;
         };
-        if wanted && whole && quad.width() >= NARROWEST {
+        if wanted && whole && quad.width() >= NARROWEST && lean(&quad) <= LEANING {
             shots.push(Shot { path: folder.join(row.path), plate, quad });
         }
     }
@@ -107,6 +109,11 @@ pub fn shots(folder: &Path, manifest: &Path, splits: &[String]) -> anyhow::Resul
         return Err(Usage(why).into());
     }
     Ok(shots)
+}
+
+/// By how much the plate's rows lean from the level, radians 0..=pi.
+fn lean(Quad([a, b, c, d]): &Quad) -> f32 {
+    (b[1] - a[1] + c[1] - d[1]).atan2(b[0] - a[0] + c[0] - d[0]).abs()
 }
 
 /// The register, and which photographs show registered cars and which show others.
@@ -179,6 +186,19 @@ mod tests {
             confused += usize::from(differ.iter().all(|(a, b)| confusable(*a, *b)));
         }
         assert!(confused > 80, "{confused}");
+    }
+
+    #[test]
+    fn plates_that_lean_are_told_from_level_ones() {
+        let at = |degrees: f32| {
+            let (sin, cos) = degrees.to_radians().sin_cos();
+            Quad(
+                [[0.0, 0.0], [110.0, 0.0], [110.0, 35.0], [0.0, 35.0]]
+                    .map(|[x, y]| [cos * x - sin * y, sin * x + cos * y]),
+            )
+        };
+        assert!([0.0, 19.0, -19.0].iter().all(|d| lean(&at(*d)) <= LEANING));
+        assert!([21.0, -21.0, 90.0, 180.0].iter().all(|d| lean(&at(*d)) > LEANING));
     }
 
     #[test]
