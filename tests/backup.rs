@@ -63,8 +63,10 @@ fn a_running_gate_backs_up_to_the_stick_and_a_bare_box_brings_it_back_with_the_k
     refused(&["restore", &made, "--to", &back], 1, "--identity FILE");
     refused(&["backup", "check", &made], 1, "--identity FILE");
     let whole = good(&["backup", "check", &made, "--identity", &key]);
-    assert!(whole.contains("whole: ") && whole.contains("103 vehicles"), "{whole}");
+    assert!(whole.contains("103 vehicles") && whole.contains("the configuration"), "{whole}");
     good(&["restore", &made, "--identity", &key, "--to", &back]);
+    let same = std::fs::read(folder.path().join("back-config/plategate.toml")).unwrap();
+    assert_eq!(same, std::fs::read(&config).unwrap());
     let list = |data: &str| good(&["plates", "--data", data, "list"]);
     assert_eq!(list(&back), list(&data));
     // Its exit status depends on the machine.
@@ -88,6 +90,50 @@ fn keys_and_flags_of_the_command_line() {
     refused(&["restore", &sealed, "--identity", &plain, "--to", &text(folder.path(), "x")], 1, "AGE-SECRET-KEY-1");
     std::fs::write(folder.path().join("bad.toml"), "[backup]\nrecipients = [\"age1nonsense\"]\n").unwrap();
     refused(&["--config", &text(folder.path(), "bad.toml"), "doctor"], 2, "backup.recipients");
+}
+
+#[test]
+fn the_configuration_goes_along_and_its_secrets_in_encrypted_backups_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let [data, key, password, config, sealed, open, back] =
+        ["data", "key", "password", "gate.toml", "s.age", "o.zst", "back"].map(|name| text(folder.path(), name));
+    let public = good(&["backup", "key", &key]);
+    std::fs::write(&password, "hunter2hunter2").unwrap();
+    let safe = format!("[camera]\nsource = \"rtsp://gate@10.0.0.5/live\"\npassword_file = {password:?}\n");
+    std::fs::write(&config, &safe).unwrap();
+    good(&["plates", "--data", &data, "add", "苏F12345", "--household", "1-101"]);
+
+    let told = good(&["--config", &config, "backup", &sealed, "--recipient", &public, "--data", &data]);
+    assert!(told.contains("the configuration, 1 files that it names") && told.ends_with("encrypted"), "{told}");
+    let told = good(&["restore", &sealed, "--identity", &key, "--to", &back]);
+    assert!(told.contains("back-config: the configuration"), "{told}");
+    let beside = folder.path().join("back-config");
+    assert_eq!(std::fs::read_to_string(beside.join("plategate.toml")).unwrap(), safe);
+    assert_eq!(std::fs::read_to_string(beside.join("camera.password_file")).unwrap(), "hunter2hunter2");
+    for path in ["camera.password_file", "plategate.toml"] {
+        assert_eq!(std::fs::metadata(beside.join(path)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // It can be used as it lies there.
+    let restored = text(&beside, "plategate.toml");
+    assert!(good(&["--config", &restored, "plates", "--data", &back, "list"]).contains("苏F12345"));
+
+    let holds = |secret: &str| {
+        let tar = zstd::decode_all(std::fs::File::open(&open).unwrap()).unwrap();
+        tar.windows(secret.len()).any(|w| w == secret.as_bytes())
+    };
+    let not_in_it = |config: &str| {
+        let output = plategate(&["--config", config, "backup", &open, "--data", &data]);
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = not_in_it(&config);
+    assert!(told.contains("not in it: camera.password_file") && told.trim().lines().count() == 1, "{told}");
+    assert!(holds("rtsp://gate@10.0.0.5/live") && !holds("hunter2hunter2"));
+    std::fs::write(&config, "[camera]\nsource = \"rtsp://gate:hunter2hunter2@10.0.0.5/live\"\n").unwrap();
+    let told = not_in_it(&config);
+    assert!(told.contains("camera.source holds a secret") && !told.contains("hunter2"), "{told}");
+    assert!(!holds("hunter2hunter2") && !holds("10.0.0.5"));
 }
 
 #[test]
@@ -126,6 +172,11 @@ impl Person {
     }
 
     fn send(&mut self, path: &str, form: &str) -> (u16, String) {
+        let (status, body) = self.send_for_bytes(path, form);
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    fn send_for_bytes(&mut self, path: &str, form: &str) -> (u16, Vec<u8>) {
         let origin = format!("http://{}", self.address);
         let request =
             self.agent.post(format!("{origin}{path}")).header("Cookie", &self.cookie).header("Origin", &origin);
@@ -133,7 +184,7 @@ impl Person {
         if let Some(cookie) = answer.headers().get("set-cookie").and_then(|c| c.to_str().ok()) {
             self.cookie = cookie.split(';').next().unwrap().to_owned();
         }
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        (answer.status().as_u16(), answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap())
     }
 }
 
@@ -142,11 +193,18 @@ fn the_page_tells_of_backups_and_forgets_a_plate_for_a_maintainer() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     support::token(&data, "tester", "maintainer");
-    let gate = support::Gate::start(&["--demo", "--data", data.to_str().unwrap()]);
+    let config = text(folder.path(), "gate.toml");
+    std::fs::write(&config, "[gate]\nname = \"east\"\n").unwrap();
+    let gate = support::Gate::start(&["--demo", "--config", &config, "--data", data.to_str().unwrap()]);
     let mut person = Person::signs_in(gate.address);
     let page = person.get("/settings");
     assert!(page.contains("备份") && page.contains("遗忘车牌") && page.contains("backup.folder"), "{page}");
     let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (status, backup) = person.send_for_bytes("/settings/backup", &format!("csrf={csrf}"));
+    assert_eq!(status, 200);
+    let file = text(folder.path(), "download.tar.zst");
+    std::fs::write(&file, backup).unwrap();
+    assert!(good(&["backup", "check", &file]).contains("the configuration"));
     // A registered one, nonsense, one without the session's token, and a stranger's.
     let plate = |text: &str, csrf: &str| format!("csrf={csrf}&plate={text}");
     let (registered, stranger) = ("%E8%8B%8FF8K291", "%E7%9A%96A6P42Z");

@@ -40,8 +40,7 @@ fn without_sign_in(url: &str) -> String {
 
 /// The address with the password that lies in a file.
 pub(super) fn with_password(url: &str, file: &Path) -> Result<String, String> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
-    let path = credential.filter(|path| path.exists()).unwrap_or_else(|| file.to_path_buf());
+    let path = crate::config::place(file);
     let text = std::fs::read_to_string(&path).map_err(|e| format!("camera.password_file {}: {e}", path.display()))?;
     put_in(url, text.trim_end_matches(['\r', '\n'])).ok_or_else(|| {
         "camera.source: with a password_file the user name is expected, rtsp://user@host/path".to_owned()

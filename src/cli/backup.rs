@@ -9,7 +9,7 @@ use crate::config::{self, Config};
 use crate::store::Store;
 use crate::store::archive::{self, How, Keys};
 
-/// Write the register, the records and the pictures into one file.
+/// Write the register, the records, the pictures and the configuration into one file.
 ///
 /// It is encrypted if keys are given, here or with backup.recipients in the configuration. A running gate makes backups
 /// itself ([backup] in the configuration), and its page gives one to download.
@@ -52,7 +52,7 @@ enum Action {
     },
 }
 
-/// Bring a backup back into an empty data folder.
+/// Bring a backup back into an empty data folder, the configuration beside it.
 #[derive(clap::Args)]
 pub struct RestoreArgs {
     /// The file.
@@ -78,18 +78,25 @@ pub fn backup(args: BackupArgs, config: Config) -> anyhow::Result<ExitCode> {
         }
         (None, file) => {
             let file = file.context("clap asks for it")?;
+            let mut how = How::from(&config);
             let folder = args.data.unwrap_or(config.data.folder);
             if !folder.is_dir() {
                 anyhow::bail!("{}: no data folder there", folder.display());
             }
-            let mut recipients = if args.plain { Vec::new() } else { config.backup.recipients };
-            recipients.extend(args.recipients);
-            check_recipients(&recipients)?;
-            let how = How { recipients, pictures: config.backup.pictures && !args.without_pictures };
+            if args.plain {
+                how.recipients.clear();
+            }
+            how.recipients.extend(args.recipients);
+            check_recipients(&how.recipients)?;
+            how.pictures &= !args.without_pictures;
             let made = archive::backup(&Store::open(&folder)?, &file, &how)?;
             archive::verify(&file, &made)?;
             let sealed = if how.recipients.is_empty() { "not encrypted" } else { "encrypted" };
             println!("{}: {}, {sealed}", file.display(), made.summary);
+            if let Some(left_out) = made.left_out {
+                let advice = if how.recipients.is_empty() { "; encrypted backups have all of it" } else { "" };
+                eprintln!("plategate: not in it: {left_out}{advice}");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -112,7 +119,29 @@ fn keys(identity: Option<&Path>) -> anyhow::Result<Keys> {
 /// Runs `restore`.
 pub fn restore(args: RestoreArgs, config: Config) -> anyhow::Result<ExitCode> {
     let folder = args.to.unwrap_or(config.data.folder);
-    let summary = archive::restore(&args.file, &folder, &keys(args.identity.as_deref())?)?;
-    println!("{}: {summary}", folder.display());
+    let restored = archive::restore(&args.file, &folder, &keys(args.identity.as_deref())?)?;
+    println!("{}: {}", folder.display(), restored.summary);
+    match restored.config {
+        Some(beside) => tell_of_settings(&beside),
+        None => eprintln!("plategate: the backup has no configuration"),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the configuration lies, and where each file belongs; what is in place stays as it is.
+fn tell_of_settings(beside: &Path) {
+    println!("{}: the configuration", beside.display());
+    let file = beside.join("plategate.toml");
+    let config = match Config::load(&file) {
+        Ok(config) => config,
+        Err(error) => return eprintln!("plategate: look at it before it is used: {error}"),
+    };
+    let mut moves = vec![(file, PathBuf::from(super::SYSTEM))];
+    let there = |name: &str| Some(beside.join(name)).filter(|file| file.exists());
+    moves.extend(config.named_files().into_iter().filter_map(|named| Some((there(&named.key)?, named.installed()))));
+    for (from, to) in moves {
+        let is_there =
+            if to.exists() { "is there already; compare it with" } else { "is not there; put it there from" };
+        eprintln!("plategate: {} {is_there} {}", to.display(), from.display());
+    }
 }

@@ -13,6 +13,7 @@ pub mod eval;
 mod eyes;
 pub mod fleet;
 pub mod forget;
+mod house;
 pub mod ledger;
 pub mod mqtt;
 pub mod pass;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::demo;
 use super::eyes::{DrawnLane, Eyes};
+use super::house::{self, House};
 use super::recorder::Recorder;
 use crate::barrier::{self, Barrier, Inputs, Pulse, Reason, SimulatedArm};
 use crate::camera::{Camera, CameraState, Frame, Source, Watcher, rendered};
@@ -20,12 +21,9 @@ use crate::config::{Config, Output};
 use crate::cores;
 use crate::display::{self, Display};
 use crate::fleet::disk::{self, Disk};
-use crate::fleet::happening::Logs;
 use crate::fleet::identity::Identity;
-use crate::fleet::lookout;
-use crate::fleet::mqtt::{self, Mqtt};
-use crate::fleet::webhook::{self, Webhooks};
 use crate::fleet::{Fleet, join, sync};
+use crate::fleet::{mqtt, webhook};
 use crate::gate::event::Event;
 use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts};
@@ -36,7 +34,6 @@ use crate::register::Register;
 use crate::store::Store;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
-use crate::store::rounds::Rounds;
 use crate::store::signals::Signals;
 use crate::telemetry::{Telemetry, log};
 use crate::vision::lookout::Lookout;
@@ -201,7 +198,7 @@ impl Gate {
         let recorder = std::thread::Builder::new().name("recorder".into()).spawn(move || recorder.run())?;
         let watchdog = watch(config, &watcher, &telemetry, &barrier, heart)?;
         web::hand::restore(&switches, &hand, &barrier);
-        let rounds = back_up(&store, config, stop.clone())?;
+        let rounds = house::back_up(&store, config, stop.clone())?;
         let (config, barrier_too) = (config.clone(), barrier.clone());
         let page = web::Parts {
             hand,
@@ -311,75 +308,8 @@ impl Gate {
     }
 }
 
-/// Looks whether a backup is due, every so often.
-const LOOK_FOR_BACKUPS: Duration = Duration::from_secs(30);
-
-/// The thread that makes backups. It is not waited for at the end: what it has half-written goes with the next one.
-fn back_up(store: &Arc<Store>, config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<Arc<Rounds>> {
-    let rounds = Arc::new(Rounds::new(store.clone(), &config.backup, &config.gate.name));
-    if config.backup.folder.is_some() {
-        let theirs = Arc::downgrade(&rounds);
-        std::thread::Builder::new().name("backup".into()).spawn(move || {
-            while !stop.load(Ordering::Relaxed)
-                && let Some(rounds) = theirs.upgrade()
-            {
-                rounds.look(jiff::Timestamp::now());
-                std::thread::park_timeout(LOOK_FOR_BACKUPS);
-            }
-        })?;
-    }
-    Ok(rounds)
-}
-
 /// The way to the other gates, and what it finds here.
 type FleetLink = (Arc<sync::Link<Disk>>, Arc<Disk>);
-
-/// The house around the gate: whoever is told what happens there, and may ask for something.
-struct House {
-    lookout: lookout::Lookout,
-    webhooks: Webhooks,
-    mqtt: Option<Mqtt>,
-}
-
-impl House {
-    fn start(page: &Arc<web::Site>) -> anyhow::Result<House> {
-        let gate = &page.gate;
-        let (events, notes, signals) = (gate.events.clone(), gate.notes.clone(), gate.signals.clone());
-        let logs = Logs { events, notes, signals: signals.clone() };
-        let (name, telemetry) = (gate.config.gate.name.clone(), gate.telemetry.clone());
-        let (store, board) = (gate.store.clone(), gate.board.clone());
-        let parts = webhook::Parts { store, logs: logs.clone(), telemetry, board, gate: name.clone() };
-        let webhooks = Webhooks::start(&gate.config.webhook, &parts)?;
-        let (watcher, barrier, telemetry) = (gate.watcher.clone(), gate.barrier.clone(), gate.telemetry.clone());
-        let config = gate.config.clone();
-        let view = mqtt::View {
-            barrier: barrier.clone(),
-            watcher: watcher.clone(),
-            telemetry: telemetry.clone(),
-            logs,
-            health: Arc::new(move || super::doctor::ailments(&config)),
-        };
-        let mqtt = Mqtt::start(mqtt::Parts {
-            settings: gate.config.mqtt.clone(),
-            gate: name,
-            view,
-            commands: Arc::new(web::by_hand::Hands(page.clone())),
-            store: gate.store.clone(),
-            link: gate.link.clone(),
-        })?;
-        // Last: its first signal is for those who have just been started.
-        let lookout = lookout::Lookout::start(lookout::Parts { watcher, barrier, telemetry, signals });
-        Ok(House { lookout, webhooks, mqtt })
-    }
-
-    fn stop(self) {
-        self.lookout.stop();
-        self.webhooks.stop();
-        if let Some(mqtt) = self.mqtt {
-            mqtt.stop();
-        }
-    }
-}
 
 /// A store that has not answered for so long hangs.
 const STORE_HANGS_AFTER: Duration = Duration::from_secs(30);

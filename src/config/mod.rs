@@ -15,6 +15,7 @@ mod ledger;
 mod log;
 mod modbus;
 mod mqtt;
+mod named;
 mod photo_check;
 mod residents;
 mod runtime;
@@ -41,6 +42,7 @@ pub use ledger::Ledger;
 pub use log::{Log, LogFormat};
 pub use modbus::{Board, Modbus, Parity};
 pub use mqtt::{Broker, Mqtt};
+pub use named::{NamedFile, place};
 pub use photo_check::{PhotoCheck, Strength};
 pub use residents::Residents;
 pub use runtime::Runtime;
@@ -56,6 +58,9 @@ use crate::text::one_line;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The file that this was read from; none where everything is the default.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Where things are kept.
     pub data: Data,
     /// What is kept elsewhere.
@@ -138,7 +143,9 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_path_buf(), error })?;
-        Config::parse(&text, path)
+        // Also for whoever reads it again from another folder.
+        let file = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        Ok(Config { file: Some(file), ..Config::parse(&text, path)? })
     }
 
     /// Reads and checks the text of a file; `path` is only named in errors.
@@ -231,7 +238,7 @@ mod tests {
     #[test]
     fn the_example_is_whole_and_is_the_default() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/plategate.example.toml");
-        let example = Config::load(&path).unwrap();
+        let example = Config { file: None, ..Config::load(&path).unwrap() };
         assert_eq!(format!("{example:?}"), format!("{:?}", Config::default()));
     }
 

@@ -157,6 +157,11 @@ impl Url {
         &self.whole
     }
 
+    /// Is there more than the origin? It may be a token.
+    pub(super) fn has_path(&self) -> bool {
+        !self.whole[self.origin.len().min(self.whole.len())..].trim_matches('/').is_empty()
+    }
+
     /// Is it readable for everybody on the way?
     pub fn is_plain(&self) -> bool {
         self.whole.starts_with("http://")

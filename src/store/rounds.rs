@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::{self, How, Made};
 use super::{Store, StoreError, write_whole};
-use crate::config;
+use crate::config::{self, Config};
 
 /// After a backup that could not be made, it is tried again.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
@@ -37,6 +37,9 @@ pub struct Good {
     pub pictures: usize,
     /// Only the holders of a key can read it.
     pub encrypted: bool,
+    /// What of the configuration is not in it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
 }
 
 /// Why there is none.
@@ -72,16 +75,17 @@ impl State {
 pub struct Rounds {
     store: Arc<Store>,
     settings: config::Backup,
+    how: How,
     gate: String,
     state: Mutex<State>,
 }
 
 impl Rounds {
-    /// For this store; `gate` is part of the backups' names.
-    pub fn new(store: Arc<Store>, settings: &config::Backup, gate: &str) -> Rounds {
-        let gate = gate.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).take(40).collect();
+    /// For this store and as the configuration says; the gate's name is part of the backups' names.
+    pub fn new(store: Arc<Store>, config: &Config) -> Rounds {
+        let gate = config.gate.name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).take(40).collect();
         let state = Mutex::new(State::read(store.folder()));
-        Rounds { store, settings: settings.clone(), gate, state }
+        Rounds { store, settings: config.backup.clone(), how: How::from(config), gate, state }
     }
 
     /// What became of them so far.
@@ -107,6 +111,9 @@ impl Rounds {
         match &made {
             Ok(good) => {
                 tracing::info!(bytes = good.bytes, records = good.records, pictures = good.pictures, "backed up");
+                if let Some(left_out) = &good.left_out {
+                    tracing::warn!(left_out, "not all of the configuration is in the backup");
+                }
                 *state = State { last_good: Some(good.clone()), trouble: None };
             }
             Err(error) => {
@@ -129,15 +136,16 @@ impl Rounds {
 
     fn make(&self, folder: &Path, now: Timestamp) -> Result<Good, StoreError> {
         self.arrive(folder)?;
-        let how = How::from(&self.settings);
+        let how = &self.how;
         let name = format!("{PREFIX}{}-{}.{}", self.gate, now.strftime("%Y%m%d-%H%M%S"), how.suffix());
         let file = folder.join(name);
-        let made: Made = archive::backup(&self.store, &file, &how)?;
+        let made: Made = archive::backup(&self.store, &file, how)?;
         archive::verify(&file, &made)?;
         self.clear(folder, &file);
         let records = made.summary.records.values().sum();
         let encrypted = !how.recipients.is_empty();
-        Ok(Good { at: now, file, bytes: made.bytes, records, pictures: made.summary.pictures, encrypted })
+        let (bytes, pictures) = (made.bytes, made.summary.pictures);
+        Ok(Good { at: now, file, bytes, records, pictures, encrypted, left_out: made.left_out })
     }
 
     /// Is the stick there? Its mount point without it is a folder of the box's own disk.
@@ -194,7 +202,9 @@ mod tests {
     fn rounds(folder: &Path, settings: config::Backup) -> Rounds {
         let store = Arc::new(Store::open(&folder.join("data")).unwrap());
         demo::load(&Register::open(store.clone()).unwrap()).unwrap();
-        Rounds::new(store, &settings, "东门 1")
+        let mut config = Config { backup: settings, ..Config::default() };
+        config.gate.name = "东门 1".into();
+        Rounds::new(store, &config)
     }
 
     fn backups(folder: &Path) -> Vec<PathBuf> {

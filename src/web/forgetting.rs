@@ -10,7 +10,8 @@ use super::Site;
 use crate::clock::SystemClock;
 use crate::config;
 use crate::store::StoreError;
-use crate::store::retention::{Caution, Thinned};
+use crate::store::caution::Caution;
+use crate::store::retention::Thinned;
 
 /// One run.
 #[derive(Clone, Copy, Debug)]

@@ -15,9 +15,10 @@ pub(super) fn look(config: &Config, now: Timestamp) -> Check {
     let last = match &state.last_good {
         Some(good) => {
             let sealed = if good.encrypted { "encrypted" } else { "NOT encrypted" };
+            let without = good.left_out.as_ref().map(|what| format!(", without {what}")).unwrap_or_default();
             let megabytes = good.bytes as f64 / f64::from(1 << 20);
             format!(
-                "the last good one is of {}: {} ({megabytes:.1} MB, {sealed})",
+                "the last good one is of {}: {} ({megabytes:.1} MB, {sealed}{without})",
                 minute(good.at),
                 good.file.display()
             )
@@ -39,6 +40,9 @@ pub(super) fn look(config: &Config, now: Timestamp) -> Check {
         }
         Some(good) if !good.encrypted => {
             Check::warning("backup", last, "make a key (`plategate backup key`) and set backup.recipients")
+        }
+        Some(good) if good.left_out.is_some() => {
+            Check::warning("backup", last, "a restored box would lack it: put it right, or keep it elsewhere")
         }
         Some(_) => Check::ok("backup", last),
         None => Check::ok("backup", format!("{last}; the running gate makes one into {}", folder.display())),
@@ -73,11 +77,16 @@ mod tests {
             records: 300,
             pictures: 20,
             encrypted,
+            left_out: (!encrypted).then(|| "camera.password_file (a secret)".into()),
         };
         let trouble = Trouble { since: now, tried: now, problem: "/media/stick: is not there".into() };
         for (state, status, part) in [
             (State { last_good: Some(good(20, true)), trouble: None }, Status::Ok, "5.0 MB, encrypted"),
-            (State { last_good: Some(good(20, false)), trouble: None }, Status::Warning, "NOT encrypted"),
+            (
+                State { last_good: Some(good(20, false)), trouble: None },
+                Status::Warning,
+                "NOT encrypted, without camera.pass",
+            ),
             (State { last_good: Some(good(80, true)), trouble: None }, Status::Fault, "x.tar.zst.age"),
             (State { last_good: Some(good(20, true)), trouble: Some(trouble) }, Status::Fault, "none since"),
         ] {

@@ -2,27 +2,29 @@
 //!
 //! A backup is a tar archive compressed with zstd and, where keys are given, encrypted with age: first
 //! `plategate-backup.json` (format and time); a folder a tree with `*.jsonl`, a key and a record per line; the pictures of
-//! arrivals, of receipts and of corrections; last `manifest.json`, the SHA-256 and size of each file. With the keys at hand,
-//! `age -d -i KEY backup.tar.zst.age | zstd -d | tar -x` unpacks one.
+//! arrivals, of receipts and of corrections; `config/`, the configuration and the files that it names; last `manifest.json`,
+//! the SHA-256 and size of each file. With the keys at hand, `age -d -i KEY backup.tar.zst.age | zstd -d | tar -x` unpacks one.
 //!
-//! Format 1, which is read too, has the manifest first and one file a tree.
+//! Older formats are read too: 2 has no configuration, 1 has the manifest first and one file a tree.
 
 mod read;
 mod seal;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use read::{check, restore};
+pub use read::{Restored, check, restore};
 pub use seal::{Keys, make_key};
 pub use write::{Made, backup, verify};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// No file of a backup is larger; a manipulated one may claim to be.
 const LARGEST: u64 = 1 << 30;
 /// The first file of a backup.
@@ -37,17 +39,20 @@ pub struct How {
     pub recipients: Vec<String>,
     /// With the pictures of arrivals and corrections?
     pub pictures: bool,
+    /// The configuration's file, which goes along with the files that it names; what is secret, only if encrypted.
+    pub config: Option<PathBuf>,
 }
 
 impl Default for How {
     fn default() -> How {
-        How { recipients: Vec::new(), pictures: true }
+        How { recipients: Vec::new(), pictures: true, config: None }
     }
 }
 
-impl From<&crate::config::Backup> for How {
-    fn from(settings: &crate::config::Backup) -> How {
-        How { recipients: settings.recipients.clone(), pictures: settings.pictures }
+impl From<&crate::config::Config> for How {
+    fn from(config: &crate::config::Config) -> How {
+        let (settings, config) = (&config.backup, config.file.clone());
+        How { recipients: settings.recipients.clone(), pictures: settings.pictures, config }
     }
 }
 
@@ -100,6 +105,19 @@ pub struct Summary {
     pub records: BTreeMap<String, usize>,
     /// Pictures.
     pub pictures: usize,
+    /// Is the configuration in it?
+    pub config: bool,
+    /// Files that the configuration names.
+    pub config_files: usize,
+}
+
+impl Summary {
+    fn count_setting(&mut self, name: &str) {
+        match name == settings::CONFIG {
+            true => self.config = true,
+            false => self.config_files += 1,
+        }
+    }
 }
 
 impl std::fmt::Display for Summary {
@@ -107,6 +125,13 @@ impl std::fmt::Display for Summary {
         for (tree, n) in &self.records {
             write!(f, "{n} {tree}, ")?;
         }
-        write!(f, "{} pictures", self.pictures)
+        write!(f, "{} pictures", self.pictures)?;
+        if self.config {
+            f.write_str(", the configuration")?;
+        }
+        match self.config_files {
+            0 => Ok(()),
+            n => write!(f, ", {n} files that it names"),
+        }
     }
 }

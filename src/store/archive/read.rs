@@ -4,16 +4,25 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::seal::{Keys, MAGIC};
-use super::{FORMAT, FileInfo, HEAD, Head, LARGEST, Line, MANIFEST, Manifest, Summary};
+use super::{FORMAT, FileInfo, HEAD, Head, LARGEST, Line, MANIFEST, Manifest, Summary, settings};
 use crate::ledger::receipts::is_receipt;
 use crate::store::{Batch, INDEX, OWN, Store, StoreError, encode, hashed};
 use crate::text::one_line;
 
-/// Brings a backup back into a folder that is empty or not there.
-pub fn restore(from: &Path, to: &Path, keys: &Keys) -> Result<Summary, StoreError> {
+/// What was brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// All of it.
+    pub summary: Summary,
+    /// The folder with the configuration and the files that it names: `DATA-config`, or with a number where that was taken.
+    pub config: Option<PathBuf>,
+}
+
+/// Brings a backup back into a folder that is empty or not there. The configuration comes beside it, over nothing.
+pub fn restore(from: &Path, to: &Path, keys: &Keys) -> Result<Restored, StoreError> {
     if std::fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
         let problem = "is not empty: restore into a new folder".to_owned();
         return Err(StoreError::Archive { path: to.to_path_buf(), problem });
@@ -22,19 +31,24 @@ pub fn restore(from: &Path, to: &Path, keys: &Keys) -> Result<Summary, StoreErro
     let _ = std::fs::remove_dir_all(&beside);
     let unpack = || {
         let store = Store::open(&beside)?;
-        read(from, keys, &mut |file, summary| place(&store, file, summary))
+        read(from, keys, &mut |file, summary| place(&store, &beside.join(CONFIG_FOLDER), file, summary))
     };
     let result = unpack().and_then(|summary| {
         File::open(&beside).and_then(|f| Ok(rustix::fs::syncfs(f)?)).map_err(|e| StoreError::disk(&beside, e))?;
+        let settings = beside.join(CONFIG_FOLDER);
+        let config = settings.exists().then(|| settings::settle(&settings, to)).transpose()?;
         let _ = std::fs::remove_dir(to);
         std::fs::rename(&beside, to).map_err(|e| StoreError::disk(to, e))?;
-        Ok(summary)
+        Ok(Restored { summary, config })
     });
     if result.is_err() {
         let _ = std::fs::remove_dir_all(&beside);
     }
     result
 }
+
+/// Where the configuration lies until its sums were compared: no tree and no picture is called so.
+const CONFIG_FOLDER: &str = "config.restoring";
 
 /// Reads all of a backup and compares every sum; nothing is put anywhere.
 pub fn check(from: &Path, keys: &Keys) -> Result<Summary, StoreError> {
@@ -48,6 +62,10 @@ pub fn check(from: &Path, keys: &Keys) -> Result<Summary, StoreError> {
             Ok(())
         }
         Belongs::Key => Ok(()),
+        Belongs::Setting(_) => {
+            summary.count_setting(file.name);
+            Ok(())
+        }
     })
 }
 
@@ -62,6 +80,8 @@ enum Belongs<'a> {
     Tree(&'a str),
     Picture,
     Key,
+    /// The configuration, or a file that it names.
+    Setting(&'a str),
 }
 
 type Take<'t> = dyn FnMut(&Entry, &mut Summary) -> Result<(), String> + 't;
@@ -164,6 +184,9 @@ impl<'a> Entry<'a> {
         if self.name == hashed::KEY_FILE {
             return Ok(Belongs::Key);
         }
+        if let Some(name) = settings::restored_name(self.name) {
+            return Ok(Belongs::Setting(name));
+        }
         let path = Path::new(self.name);
         let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
         let kept = path.extension().is_some_and(|e| e == "jpg" || e == "tsv");
@@ -179,7 +202,7 @@ impl<'a> Entry<'a> {
 }
 
 /// Puts one file of the archive where it belongs.
-fn place(store: &Store, file: &Entry, summary: &mut Summary) -> Result<(), String> {
+fn place(store: &Store, config: &Path, file: &Entry, summary: &mut Summary) -> Result<(), String> {
     let path = store.folder().join(file.name);
     match file.belongs()? {
         Belongs::Tree(tree) => {
@@ -200,6 +223,10 @@ fn place(store: &Store, file: &Entry, summary: &mut Summary) -> Result<(), Strin
             put().map_err(|e: std::io::Error| StoreError::disk(&path, e).to_string())
         }
         Belongs::Key => hashed::keep_key(&path, file.bytes).map_err(|e| e.to_string()),
+        Belongs::Setting(name) => {
+            summary.count_setting(file.name);
+            settings::put(config, name, file.bytes).map_err(|e| e.to_string())
+        }
     }
 }
 

@@ -31,7 +31,8 @@ fn what_was_backed_up_comes_back() {
     assert_eq!((summary.records["vehicles"], summary.records["events"], summary.pictures), (103, 2, 3));
     assert_eq!(check(&file, &Keys::default()).unwrap(), summary);
     let back = folder.path().join("back");
-    assert_eq!(restore(&file, &back, &Keys::default()).unwrap(), summary);
+    let brought = restore(&file, &back, &Keys::default()).unwrap();
+    assert_eq!(brought, Restored { summary, config: None });
     let restored = Arc::new(Store::open(&back).unwrap());
     assert_eq!(Register::open(restored.clone()).unwrap().snapshot().vehicles().len(), 103);
     let events = Events::open(restored).unwrap();
@@ -44,7 +45,7 @@ fn an_encrypted_one_is_for_the_key_alone_and_brings_the_marks_key_too() {
     let folder = tempfile::tempdir().unwrap();
     let (file, data) = (folder.path().join("backup.tar.zst.age"), folder.path().join("data"));
     let (own, foreign) = (folder.path().join("own"), folder.path().join("foreign"));
-    let how = How { recipients: vec![make_key(&own).unwrap()], pictures: false };
+    let how = How { recipients: vec![make_key(&own).unwrap()], pictures: false, config: None };
     make_key(&foreign).unwrap();
     let made = backup(&filled(&data), &file, &how).unwrap();
     verify(&file, &made).unwrap();
@@ -56,7 +57,7 @@ fn an_encrypted_one_is_for_the_key_alone_and_brings_the_marks_key_too() {
         let error = restore(&file, &back, &keys).unwrap_err().to_string();
         assert!(error.contains(why) && !error.contains('\n') && !back.exists(), "{error}");
     }
-    assert_eq!(restore(&file, &back, &Keys::read(&own).unwrap()).unwrap(), made.summary);
+    assert_eq!(restore(&file, &back, &Keys::read(&own).unwrap()).unwrap().summary, made.summary);
     let key = |folder: &Path| std::fs::read(folder.join("strangers.key")).unwrap();
     assert_eq!(key(&back), key(&data));
 }
@@ -143,11 +144,14 @@ fn older_backups_are_read_and_forged_ones_are_not() {
     let good: [(&str, &[u8]); 2] = [("things.jsonl", line.as_bytes()), ("pictures/2026-11-26/00000001.jpg", b"x")];
     for format in [1, 2] {
         std::fs::write(&file, by_hand(format, &good, &good)).unwrap();
-        let summary = restore(&file, &to, &Keys::default()).unwrap();
-        assert_eq!((summary.records["things"], summary.pictures), (1, 1));
+        let Restored { summary, config } = restore(&file, &to, &Keys::default()).unwrap();
+        assert_eq!((summary.records["things"], summary.pictures, summary.config, config), (1, 1, false, None));
         std::fs::remove_dir_all(&to).unwrap();
     }
-    let evil: [(&str, &[u8], &str); 5] = [
+    let evil: [(&str, &[u8], &str); 8] = [
+        ("config/../outside", b"x", "does not belong"),
+        ("config/.hidden", b"x", "does not belong"),
+        ("config/below/x", b"x", "does not belong"),
         ("../../outside.jpg", b"x", "does not belong"),
         ("pictures/../../outside.jpg", b"x", "does not belong"),
         ("/etc/outside.jpg", b"x", "does not belong"),
@@ -174,6 +178,49 @@ fn older_backups_are_read_and_forged_ones_are_not() {
     }
     std::fs::write(&file, by_hand(9, &good, &good)).unwrap();
     assert!(check(&file, &Keys::default()).unwrap_err().to_string().contains("format 9"));
+}
+
+#[test]
+fn the_configuration_and_its_files_are_put_beside_the_data_over_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let config = path("gate.toml");
+    let text = format!(
+        "[camera]\nsource = \"rtsp://gate@10.0.0.5/live\"\npassword_file = {:?}\n[mqtt]\nca_file = {:?}\n",
+        path("password"),
+        path("not-there.pem")
+    );
+    std::fs::write(&config, &text).unwrap();
+    std::fs::write(path("password"), "s3cret\n").unwrap();
+    let store = filled(&path("data"));
+    let sealed =
+        How { recipients: vec![make_key(&path("key")).unwrap()], config: Some(config.clone()), ..How::default() };
+    let keys = Keys::read(&path("key")).unwrap();
+    let made = backup(&store, &path("b"), &sealed).unwrap();
+    assert!(made.summary.config && made.summary.config_files == 1, "{made:?}");
+    assert!(made.left_out.unwrap().contains("mqtt.ca_file"));
+    assert_eq!(check(&path("b"), &keys).unwrap(), made.summary);
+    for n in ["back-config", "back-config-2"] {
+        let Restored { summary, config } = restore(&path("b"), &path("back"), &keys).unwrap();
+        assert_eq!((summary, config), (made.summary.clone(), Some(path(n))));
+        assert_eq!(std::fs::read_to_string(path(n).join("plategate.toml")).unwrap(), text);
+        assert_eq!(std::fs::read(path(n).join("camera.password_file")).unwrap(), b"s3cret\n");
+        assert!(!path("back/config.restoring").exists());
+        std::fs::remove_dir_all(path("back")).unwrap();
+    }
+    // Not encrypted: not the password; and not the configuration if it holds one, or nobody knows.
+    let open = How { recipients: Vec::new(), ..sealed };
+    let made = backup(&store, &path("b"), &open).unwrap();
+    assert!(made.summary.config && made.summary.config_files == 0, "{made:?}");
+    assert!(made.left_out.unwrap().contains("camera.password_file"));
+    for (text, why) in [("[camera]\nsource = \"rtsp://a:s3cret@b/c\"\n", "camera.source"), ("[camera", "understood")] {
+        std::fs::write(&config, text).unwrap();
+        let made = backup(&store, &path("b"), &open).unwrap();
+        assert!(!made.summary.config && made.left_out.as_ref().unwrap().contains(why), "{made:?}");
+    }
+    std::fs::remove_file(&config).unwrap();
+    let made = backup(&store, &path("b"), &open).unwrap();
+    assert!(!made.summary.config && made.left_out.unwrap().contains("gate.toml"));
 }
 
 #[test]

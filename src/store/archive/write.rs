@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::seal::Sink;
-use super::{FORMAT, FileInfo, HEAD, Head, How, Line, MANIFEST, Manifest, Summary, hex};
+use super::{FORMAT, FileInfo, HEAD, Head, How, Line, MANIFEST, Manifest, Summary, hex, settings};
 use crate::ledger::receipts::is_receipt;
 use crate::store::{DERIVED, INDEX, Store, StoreError, decode, hashed, sync_folder};
 
@@ -20,6 +20,8 @@ const PIECE: usize = 4 << 20;
 pub struct Made {
     /// What it holds.
     pub summary: Summary,
+    /// What of the configuration is not in it, and why.
+    pub left_out: Option<String>,
     /// Its length.
     pub bytes: u64,
     /// Of the file, as it lies there.
@@ -111,7 +113,12 @@ fn write(store: &Store, part: &Path, how: &How) -> Result<Made, StoreError> {
     {
         archive.file(hashed::KEY_FILE, &key)?;
     }
-    archive.end()
+    let settings = settings::collect(how.config.as_deref(), !how.recipients.is_empty());
+    for (name, bytes) in &settings.files {
+        archive.file(name, bytes)?;
+        archive.summary.count_setting(name);
+    }
+    Ok(Made { left_out: settings.left_out, ..archive.end()? })
 }
 
 impl Archive {
@@ -192,7 +199,7 @@ impl Archive {
         let sink = self.tar.into_inner().and_then(zstd::Encoder::finish).map_err(disk)?;
         let Summed { mut file, sum, bytes } = sink.finish().map_err(disk)?;
         file.flush().and_then(|()| file.get_ref().sync_all()).map_err(disk)?;
-        Ok(Made { summary: self.summary, bytes, sha256: hex(&sum.finalize()) })
+        Ok(Made { summary: self.summary, left_out: None, bytes, sha256: hex(&sum.finalize()) })
     }
 }
 

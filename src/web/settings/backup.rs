@@ -35,7 +35,7 @@ async fn download(State(site): State<Arc<Site>>, v: Signed<Maintainer>, Sent(Not
     let there = site.clone();
     let made = tokio::task::spawn_blocking(move || {
         let path = there.gate.store.folder().join("download.tar.zst");
-        archive::backup(&there.gate.store, &path, &How::from(&there.gate.config.backup))?;
+        archive::backup(&there.gate.store, &path, &How::from(&there.gate.config))?;
         let file = std::fs::File::open(&path).map_err(|e| crate::store::StoreError::disk(&path, e))?;
         // Open is enough to read it; nothing is left behind, whatever becomes of the download.
         let _ = std::fs::remove_file(&path);
@@ -48,7 +48,7 @@ async fn download(State(site): State<Arc<Site>>, v: Signed<Maintainer>, Sent(Not
         piece.truncate(n);
         Ok::<_, std::io::Error>((n > 0).then(|| (Bytes::from(piece), file)))
     });
-    let suffix = How::from(&site.gate.config.backup).suffix();
+    let suffix = How::from(&site.gate.config).suffix();
     let name = format!("attachment; filename=\"plategate-{}.{suffix}\"", crate::register::today());
     let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, Body::from_stream(pieces)).into_response())

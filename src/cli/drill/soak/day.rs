@@ -16,7 +16,7 @@ use super::traffic::{self, Camera, Eyes, Press, Script};
 use crate::accounts::Accounts;
 use crate::barrier::{Note, Noted};
 use crate::clock::{Clock, Hands};
-use crate::config::{self, Strength};
+use crate::config::{self, Config, Strength};
 use crate::gate::event::{Arrival, Outcome, Rule};
 use crate::gate::lane::{Lane, Parts};
 use crate::gate::liveness::NotWired;
@@ -24,9 +24,10 @@ use crate::ledger::{Account, Draft, Fen, What};
 use crate::plate::Plate;
 use crate::register::{Change, Register, Vehicle, demo};
 use crate::store::Store;
+use crate::store::caution::Caution;
 use crate::store::events::Events;
 use crate::store::notes::Notes;
-use crate::store::retention::{Caution, Room};
+use crate::store::retention::Room;
 use crate::store::rounds::Rounds;
 
 /// Short enough that a month sees everything go.
@@ -135,7 +136,7 @@ impl World {
             events: Events::open(store.clone())?,
             notes: Notes::open(store.clone())?,
             accounts: Accounts::open(store.clone())?,
-            rounds: Rounds::new(store, &backup, "soak"),
+            rounds: Rounds::new(store, &Config { backup, ..Config::default() }),
             register,
             lane,
             script,
