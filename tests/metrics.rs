@@ -190,7 +190,10 @@ fn each_arrival_is_one_tree_of_spans_in_the_log() {
         .iter()
         .filter(|line| line["fields"]["message"] == "close" && line["target"] == "plategate::store::events")
         .collect();
-    assert!(steps.len() >= 3, "picture, record, flush: {text}");
+    let names: Vec<&str> = steps.iter().filter_map(|step| step["span"]["name"].as_str()).collect();
+    assert!(names.starts_with(&["picture", "record", "flush"]), "{names:?}: {text}");
+    let root = lines.iter().find(|line| line["target"] == "plategate::cli::recorder" && line["span"]["id"] == 1);
+    assert!(root.is_some_and(|root| root["span"]["name"] == "arrival"), "{text}");
     for step in steps {
         let arrival = &step["spans"][0];
         assert!(arrival["name"] == "arrival" && arrival["decided_ms"].is_number(), "{step}");

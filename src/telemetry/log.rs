@@ -21,7 +21,7 @@ pub fn start(settings: &Log) {
     let spans = if settings.spans { FmtSpan::CLOSE } else { FmtSpan::NONE };
     let builder = lines().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(spans);
     let _ = match format_of(settings.format) {
-        LogFormat::Json => builder.json().with_current_span(false).with_span_list(true).try_init(),
+        LogFormat::Json => builder.json().with_current_span(settings.spans).with_span_list(true).try_init(),
         LogFormat::Journal => builder.with_ansi(false).event_format(Journal::default()).try_init(),
         LogFormat::Auto | LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
