@@ -4,6 +4,9 @@
 //! A body must return whatever it is given. It panics where a promise is broken: what was read must be written as it was
 //! read, an error must be one line.
 
+mod fleet;
+mod pages;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,6 +46,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "source", run: source, seeds: sources, tail: usize::MAX },
     Target { name: "key", run: key, seeds: keys, tail: usize::MAX },
     Target { name: "model", run: model, seeds: models, tail: 2048 },
+    Target { name: "message", run: fleet::message, seeds: fleet::messages, tail: usize::MAX },
+    Target { name: "command", run: fleet::command, seeds: fleet::commands, tail: usize::MAX },
+    Target { name: "pass", run: fleet::pass, seeds: fleet::passes, tail: usize::MAX },
+    Target { name: "request", run: pages::request, seeds: pages::requests, tail: usize::MAX },
 ];
 
 /// Runs the target of that name.

@@ -124,7 +124,7 @@ macro_rules! targets {
     };
 }
 
-targets!(plate config table backup journal record picture source key model);
+targets!(plate config table backup journal record picture source key model message command pass request);
 
 /// What a program or a browser may send to a running gate, spoilt. It answers each, never with "broken", and lives on.
 #[test]

@@ -124,6 +124,16 @@ fn read(bytes: &[u8]) -> Option<(Pass, Member)> {
     Some((pass, Member { number, gate, key, voucher, out: false }))
 }
 
+/// The bytes of a code; none of what is none. For [`crate::fuzzing`], as the next.
+pub(crate) fn bytes_of(code: &str) -> Vec<u8> {
+    code.strip_prefix(PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).unwrap_or_default()
+}
+
+/// Reads bytes as if they were signed.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = (read(bytes), bytes.split_at_checked(bytes.len().saturating_sub(SIGNATURE)).map(|(body, _)| read(body)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::identity::tests::{founder, joined};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::fleet::secret::Secrets;
 use crate::gate::mode::Mode;
 use crate::store::{Batch, Store, StoreError, Tree};
+use crate::text::one_line;
 
 /// A signed command is good for no longer than this, seconds.
 pub const LONGEST_S: i64 = 120;
@@ -189,7 +190,8 @@ fn parse(payload: &[u8]) -> Result<Message, Refused> {
         return Err(bad("it is too long"));
     }
     let message: Message = serde_json::from_slice(payload)
-        .map_err(|error| bad(&error.to_string().chars().take(120).collect::<String>()))?;
+        // It repeats what it does not know, with anything in it.
+        .map_err(|error| bad(&one_line(&error.to_string()).chars().take(120).collect::<String>()))?;
     let fits = |text: &Option<String>, most: usize| {
         text.as_ref().is_none_or(|text| text.chars().count() <= most && !text.chars().any(char::is_control))
     };
@@ -200,6 +202,11 @@ fn parse(payload: &[u8]) -> Result<Message, Refused> {
         return Err(bad("nonce: 8 to 64 characters are expected"));
     }
     Ok(message)
+}
+
+/// Why this is no command, if it is none; for [`crate::fuzzing`].
+pub(crate) fn why_refused(payload: &[u8]) -> Option<String> {
+    parse(payload).err().map(|refused| refused.to_string())
 }
 
 const TREE: &str = "commands";
@@ -320,6 +327,14 @@ mod tests {
         let mut judge = judge(folder.path(), true);
         assert_eq!(judge.judge("wang", good.as_bytes(), false, Some(&ours), at(NOW + 2)), Err(Refused::Replayed));
         assert_eq!(judge.judge("wang", good.as_bytes(), false, None, at(NOW)), Err(Refused::Forged), "without its key");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_in_one_line() {
+        for payload in [r#"{"do":"a\nb"}"#, r#"{"do":"open","a\nb":1}"#] {
+            let told = why_refused(payload.as_bytes()).unwrap();
+            assert!(!told.contains('\n'), "{told:?}");
+        }
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use futures_util::StreamExt;
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep};
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, unreadable};
 use crate::fleet::home::Home;
 use crate::fleet::wire;
 use crate::ledger::verify::Record;
@@ -73,7 +73,7 @@ pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
         for message in chunk {
             match serde_json::from_slice::<Record>(&message.map_err(|e| failed(&e))?.payload) {
                 Ok(record) => records.push(record),
-                Err(error) => wrong = Some(format!("an unreadable entry of the book: {error}")),
+                Err(error) => wrong = Some(unreadable("entry of the book", &error)),
             }
         }
         if wrong.is_none() {

@@ -13,7 +13,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use futures_util::StreamExt;
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep};
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, unreadable};
 use crate::fleet::home::Home;
 use crate::fleet::wire;
 use crate::register::Key;
@@ -159,11 +159,12 @@ pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
     Err(LinkError("the register's stream has ended".into()))
 }
 
-fn parse(body: &[u8], subject: &str, compound: &str) -> Result<Told, String> {
+/// Reads a record from a message.
+pub(crate) fn parse(body: &[u8], subject: &str, compound: &str) -> Result<Told, String> {
     if body.len() > wire::LARGEST {
         return Err(format!("a record of {} bytes", body.len()));
     }
-    let told: Told = serde_json::from_slice(body).map_err(|error| format!("an unreadable record: {error}"))?;
+    let told: Told = serde_json::from_slice(body).map_err(|error| unreadable("record", &error))?;
     // Under another's subject it would hide that one from gates that come later.
     if wire::record(compound, &told.key) != subject {
         return Err(format!("{}: told under the subject of another record", told.key));

@@ -13,7 +13,7 @@ use async_nats::jetstream::message::PublishMessage;
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, last_word};
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, last_word, unreadable};
 use crate::fleet::home::Home;
 use crate::fleet::wire::{self, Upward};
 
@@ -109,7 +109,7 @@ pub(crate) fn parse(body: &[u8], subject: &str) -> Result<Upward, String> {
     if body.len() > wire::LARGEST {
         return Err(format!("an arrival of {} bytes", body.len()));
     }
-    let event: Upward = serde_json::from_slice(body).map_err(|error| format!("an unreadable arrival: {error}"))?;
+    let event: Upward = serde_json::from_slice(body).map_err(|error| unreadable("arrival", &error))?;
     // The broker lets a box speak for its own gate only: the subject is certain, the text is not.
     if event.gate != last_word(subject) {
         return Err(format!("an arrival at {} that was told by {}", event.gate, last_word(subject)));
@@ -128,6 +128,9 @@ mod tests {
         let body = serde_json::to_vec(&event).unwrap();
         assert_eq!(parse(&body, "pg.a.events.north").unwrap(), event);
         assert!(parse(&body, "pg.a.events.south").unwrap_err().contains("south"));
+        let strange = String::from_utf8(body).unwrap().replace("\"unreadable\"", r#""a\nb""#);
+        let told = parse(strange.as_bytes(), "pg.a.events.north").unwrap_err();
+        assert!(told.contains("a b") && !told.contains('\n'), "{told:?}");
         assert!(parse(b"{", "pg.a.events.north").unwrap_err().contains("unreadable"));
         assert!(parse(&vec![b' '; 70_000], "pg.a.events.north").is_err());
     }

@@ -13,6 +13,9 @@ mod changes;
 mod events;
 mod uses;
 
+pub(crate) use changes::parse as parse_record;
+pub(crate) use events::parse as parse_arrival;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +31,7 @@ use super::home::{Home, HomeError};
 use super::identity::Identity;
 use super::status::Status;
 use super::wire::Stream;
+use crate::text::one_line;
 
 /// Why a connection ended: one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +129,11 @@ pub async fn connect(identity: &Identity, authority: Option<PathBuf>, gone: Arc<
 /// Where answers to this gate go: no other box may read them.
 pub fn inbox(gate: &str) -> String {
     format!("_INBOX_{gate}")
+}
+
+/// What is wrong with a message. The error repeats what it does not know, with anything in it.
+fn unreadable(what: &str, error: &serde_json::Error) -> String {
+    format!("an unreadable {what}: {}", one_line(&error.to_string()))
 }
 
 /// An error with what is behind it, in one line.
