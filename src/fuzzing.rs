@@ -8,6 +8,7 @@ mod fleet;
 mod pages;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::IgnoredAny;
@@ -52,10 +53,32 @@ pub const TARGETS: &[Target] = &[
     Target { name: "request", run: pages::request, seeds: pages::requests, tail: usize::MAX },
 ];
 
-/// Runs the target of that name.
+/// Runs the target of that name, as libFuzzer does; where only the end is spoilt, the bytes are that end.
 pub fn run(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|t| t.name == name).expect("a target of TARGETS");
-    (target.run)(bytes);
+    if target.tail == usize::MAX {
+        return (target.run)(bytes);
+    }
+    // A process of libFuzzer has one target.
+    static HEAD: OnceLock<Vec<u8>> = OnceLock::new();
+    let head = HEAD.get_or_init(|| {
+        let mut whole = (target.seeds)().into_iter().next().unwrap_or_default();
+        whole.truncate(whole.len().saturating_sub(target.tail));
+        whole
+    });
+    (target.run)(&[&head[..], bytes].concat());
+}
+
+impl Target {
+    /// What [`run`] begins with.
+    pub fn seeds_for_coverage(&self) -> Vec<Vec<u8>> {
+        let mut seeds = (self.seeds)();
+        if self.tail < usize::MAX {
+            // The head is that of the first.
+            seeds.truncate(1);
+        }
+        seeds.into_iter().map(|seed| seed[seed.len().saturating_sub(self.tail)..].to_vec()).collect()
+    }
 }
 
 fn one_line(error: &str) {

@@ -140,8 +140,10 @@ fn tell_of_settings(beside: &Path) {
     let there = |name: &str| Some(beside.join(name)).filter(|file| file.exists());
     moves.extend(config.named_files().into_iter().filter_map(|named| Some((there(&named.key)?, named.installed()))));
     for (from, to) in moves {
-        let is_there =
-            if to.exists() { "is there already; compare it with" } else { "is not there; put it there from" };
-        eprintln!("plategate: {} {is_there} {}", to.display(), from.display());
+        let (from, to, there) = (from.display(), to.display(), to.exists());
+        match there {
+            true => eprintln!("plategate: {to} is there already: compare it with {from}"),
+            false => eprintln!("plategate: {to} is not there: install -D -m 640 -g plategate {from} {to}"),
+        }
     }
 }
