@@ -8,6 +8,7 @@ pub mod book;
 pub mod demo;
 mod demo_book;
 pub mod exchange;
+mod keeping;
 mod migration;
 pub mod opening;
 mod pass;
@@ -16,6 +17,7 @@ pub mod reminders;
 pub mod share;
 pub mod shared;
 mod table;
+mod uses;
 pub mod version;
 
 use std::collections::HashMap;

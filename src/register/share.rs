@@ -1,6 +1,7 @@
-//! The register as one of several: what other boxes are told of it, and what is taken over from them.
+//! The register as one of several: what other boxes are told of it, and what is taken over from them. How often they have let in
+//! on passes is in [`super::uses`], the book in [`super::keeping`].
 //!
-//! In: states of records, uses of passes and entries of the book that other boxes made. Out: the same of this box, until it was
+//! In: states of records that other boxes made. Out: the same of this box, until it was
 //! told. Everything that comes in is written in one batch with how far was heard, so that a power cut in the middle of it
 //! costs nothing. Who is asked over what wire is none of this file's business.
 
@@ -11,13 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::book::{Change, Register};
-use super::shared::{self, KEEPER, Keeper, Key, Member};
+use super::shared::{self, Key, Member};
 use super::version::{Lost, State, Taken, Versioned};
 use super::{Household, Pass, Vehicle};
-use crate::ledger::BookError;
-use crate::ledger::journal::Page;
-use crate::ledger::verify::Record;
 use crate::store::{Batch, StoreError};
+
+pub use super::uses::Use;
 
 /// Where this box's number is kept.
 pub(super) const STATION: &[u8] = b"station";
@@ -57,23 +57,6 @@ pub struct Outcome {
     pub lost: Vec<(Key, Lost)>,
     /// What was refused, in one sentence each.
     pub refused: Vec<String>,
-}
-
-/// How often a box has let in on a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Use {
-    /// The pass's number.
-    pub pass: u64,
-    /// The box's number.
-    pub station: u16,
-    /// So many times.
-    pub count: u32,
-}
-
-impl Use {
-    fn key(&self) -> String {
-        format!("{}/{}", self.pass, self.station)
-    }
 }
 
 /// The name of the record that a change is about.
@@ -324,122 +307,6 @@ impl Register {
         self.refresh()?;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(true)
-    }
-
-    /// A pass from elsewhere, with how often it was used as far as is known here.
-    fn with_count(&self, change: Change) -> Result<Change, StoreError> {
-        let Change::Pass(pass) = change else { return Ok(change) };
-        let known = self.trees.passes.get::<Pass>(&pass.id.to_be_bytes())?.map(|known| known.used);
-        let used = match known {
-            Some(used) => used,
-            None => self.uses_of(pass.id)?.iter().map(|u| u.count).sum(),
-        };
-        Ok(Change::Pass(Pass { used, ..pass }))
-    }
-
-    fn uses_of(&self, pass: u64) -> Result<Vec<Use>, StoreError> {
-        self.uses.with_prefix(format!("{pass}/").as_bytes())
-    }
-
-    /// Writes down this box's own part of a pass's uses.
-    pub(super) fn count_own_use(&self, batch: &mut Batch, pass: u64, used: u32) -> Result<(), StoreError> {
-        let station = self.station();
-        let others: u32 = self.uses_of(pass)?.iter().filter(|u| u.station != station).map(|u| u.count).sum();
-        let own = Use { pass, station, count: used.saturating_sub(others) };
-        batch.put(&self.uses, own.key(), &own);
-        Ok(())
-    }
-
-    /// This box's own uses of passes.
-    pub fn own_uses(&self) -> Result<Vec<Use>, StoreError> {
-        let station = self.station();
-        Ok(self.uses.all::<Use>()?.into_iter().filter(|u| u.station == station).collect())
-    }
-
-    /// Another box has let in on passes. Gives those that have let in more often than they may.
-    pub fn hear_uses(&self, uses: &[Use]) -> Result<Vec<Pass>, StoreError> {
-        let _writing = self.writing.lock();
-        let (mut batch, mut over, mut seen) = (Batch::default(), Vec::new(), HashMap::<String, u32>::new());
-        // What this call has learnt of each pass and is not in the tree yet.
-        let mut learnt: HashMap<u64, u32> = HashMap::new();
-        for heard in uses.iter().filter(|u| u.station != self.station()) {
-            let known = match seen.get(&heard.key()) {
-                Some(count) => *count,
-                None => self.uses.get::<Use>(heard.key().as_bytes())?.map_or(0, |u| u.count),
-            };
-            let Some(more) = heard.count.checked_sub(known).filter(|more| *more > 0) else { continue };
-            seen.insert(heard.key(), heard.count);
-            batch.put(&self.uses, heard.key(), heard);
-            let learnt = learnt.entry(heard.pass).or_default();
-            *learnt = learnt.saturating_add(more);
-            let Some(pass) = self.trees.passes.get::<Pass>(&heard.pass.to_be_bytes())? else { continue };
-            let counter = self.counts.lock().entry(pass.id).or_default().clone();
-            counter.fetch_max(pass.used, Ordering::AcqRel);
-            let used = counter.fetch_add(more, Ordering::AcqRel).saturating_add(more);
-            let pass = Pass { used, ..pass };
-            batch.put(&self.trees.passes, pass.id.to_be_bytes(), &pass);
-            // The own part has to be on the disk with the sum, or it would be taken for the others'.
-            let others: u32 =
-                self.uses_of(pass.id)?.iter().filter(|u| u.station != self.station()).map(|u| u.count).sum();
-            let own = Use {
-                pass: pass.id,
-                station: self.station(),
-                count: used.saturating_sub(others.saturating_add(*learnt)),
-            };
-            if own.count > 0 {
-                batch.put(&self.uses, own.key(), &own);
-            }
-            if pass.entries.is_some_and(|most| used > most) {
-                over.push(pass);
-            }
-        }
-        if !batch.is_empty() {
-            self.store.write(batch)?;
-            self.generation.fetch_add(1, Ordering::Release);
-        }
-        Ok(over)
-    }
-
-    /// Which box keeps the book; the founder's where it was never handed over, and nobody else's where there is no fleet.
-    pub fn keeper(&self) -> Result<Keeper, StoreError> {
-        let first = Keeper { station: self.station().min(1), entries: 0 };
-        Ok(self.trees.fleet.get(KEEPER)?.filter(|_| self.station() != 0).unwrap_or(first))
-    }
-
-    /// May this box enter anything into the book now?
-    pub(super) fn keeps_the_book(&self) -> Result<(), BookError> {
-        let keeper = self.keeper()?;
-        if keeper.station == self.station() && self.ledger.book().head().0 >= keeper.entries {
-            return Ok(());
-        }
-        let gate = self.members()?.into_iter().find(|m| m.number == keeper.station).map(|m| m.gate);
-        Err(BookError::Elsewhere { gate: gate.unwrap_or_else(|| format!("no. {}", keeper.station)) })
-    }
-
-    /// Does this box keep the book?
-    pub fn is_keeper(&self) -> Result<bool, StoreError> {
-        Ok(self.keeper()?.station == self.station())
-    }
-
-    /// The entries after this one, as they are told to other boxes.
-    pub(crate) fn book_after(&self, number: u64, most: usize) -> Vec<Record> {
-        (number + 1..).take(most).map_while(|n| self.ledger.record(n)).collect()
-    }
-
-    /// Takes over entries that the box which keeps the book has made.
-    pub(crate) fn hear_book(&self, records: &[Record]) -> Result<usize, BookError> {
-        let _writing = self.writing.lock();
-        let Some(page) = self.ledger.copy(records)? else { return Ok(0) };
-        let mut batch = Batch::default();
-        page.write(&mut batch);
-        let entered = match self.store.write(batch) {
-            Ok(()) => Page::turn(page),
-            Err(error @ StoreError::Unsure { .. }) => return Err(BookError::Unsure { number: page.doubt(), error }),
-            Err(error) => return Err(error.into()),
-        };
-        self.refresh()?;
-        self.generation.fetch_add(1, Ordering::Release);
-        Ok(entered.len())
     }
 
     /// Adds a line to the history, after as many as this batch has already.
