@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Identity, verify};
+use crate::ledger::Hash;
 use crate::register::Member;
 
 /// What a gate is to do.
@@ -32,6 +33,13 @@ pub enum Act {
     Picture {
         /// Its number at that gate.
         event: u64,
+    },
+    /// Hand out a part of a receipt's photograph: one box copies what another one has.
+    Receipt {
+        /// Which.
+        hash: Hash,
+        /// From which byte on.
+        from: usize,
     },
 }
 
@@ -142,21 +150,35 @@ pub enum Refused {
     /// A second time.
     #[error("the command was given once already: this is a repetition")]
     Replayed,
+    /// It could not be put on record, and so might be obeyed again after a start.
+    #[error("the command could not be put on record: {0}")]
+    Unrecorded(String),
 }
 
-/// Judges commands; remembers those that still count, so that none is obeyed twice.
-#[derive(Debug)]
+/// The commands that were obeyed and could still be repeated, and until when each counts.
+pub type Obeyed = HashMap<String, Timestamp>;
+
+/// Puts them on record, in place of those before.
+type Keep = Box<dyn Fn(&Obeyed) -> Result<(), String> + Send + Sync>;
+
+/// Judges commands; remembers those that still count, so that none is obeyed twice, whatever happens in between.
 pub struct Judge {
     gate: String,
-    /// Nothing that was asked before this box started counts: it cannot know whether it was obeyed.
+    /// What was asked well before this box started does not count: it comes late.
     since: Timestamp,
-    seen: Mutex<HashMap<String, Timestamp>>,
+    seen: Mutex<Obeyed>,
+    keep: Keep,
 }
 
 impl Judge {
-    /// For this gate, from this moment on.
-    pub fn new(gate: &str, since: Timestamp) -> Judge {
-        Judge { gate: gate.to_owned(), since, seen: Mutex::default() }
+    /// For this gate, from this moment on, with what is on record from before.
+    pub fn new(
+        gate: &str,
+        since: Timestamp,
+        seen: Obeyed,
+        keep: impl Fn(&Obeyed) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Judge {
+        Judge { gate: gate.to_owned(), since, seen: Mutex::new(seen), keep: Box::new(keep) }
     }
 
     /// The command, if it is good: signed by a box that the compound vouches for, for this gate, of now, for the first time.
@@ -191,6 +213,10 @@ impl Judge {
             return Err(Refused::Replayed);
         }
         seen.insert(command.nonce.clone(), command.until);
+        if let Err(problem) = (self.keep)(&seen) {
+            seen.remove(&command.nonce);
+            return Err(Refused::Unrecorded(problem));
+        }
         Ok(command)
     }
 }
@@ -200,13 +226,35 @@ mod tests {
     use super::super::identity::tests::{founder, joined};
     use super::*;
 
+    fn judge_of(gate: &str, since: Timestamp) -> Judge {
+        Judge::new(gate, since, Obeyed::default(), |_| Ok(()))
+    }
+
+    #[test]
+    fn a_command_is_on_record_before_it_is_obeyed_and_not_obeyed_again_after_a_start() {
+        let (main, now) = (founder(), Timestamp::now());
+        let record = std::sync::Arc::new(Mutex::new(Obeyed::default()));
+        let kept = record.clone();
+        let judge = Judge::new("main", now, Obeyed::default(), move |seen| {
+            *kept.lock() = seen.clone();
+            Ok(())
+        });
+        let signed = Command::new(&main, "main", Act::Open, "王芳", "").sign(&main).unwrap();
+        let give = |judge: &Judge| judge.judge(&signed, &[main.member()], |m| main.vouched(m), now);
+        assert!(give(&judge).is_ok());
+        let started = Judge::new("main", now, record.lock().clone(), |_| Ok(()));
+        assert_eq!(give(&started), Err(Refused::Replayed));
+        let full = Judge::new("main", now, Obeyed::default(), |_| Err("no room".into()));
+        assert!(matches!(give(&full), Err(Refused::Unrecorded(_))));
+    }
+
     #[test]
     fn only_a_fresh_command_of_a_member_for_this_gate_counts_and_once() {
         let main = founder();
         let (north, stranger) = (joined(&main, 2, "north"), founder());
         let members = [main.member(), north.member()];
         let now = Timestamp::now();
-        let judge = Judge::new("north", now);
+        let judge = judge_of("north", now);
         let vouched = |member: &Member| north.vouched(member);
         let give = |bytes: &[u8], now| judge.judge(bytes, &members, vouched, now);
         let command = Command::new(&main, "north", Act::Open, "王芳", "快递");
@@ -236,7 +284,7 @@ mod tests {
         let main = founder();
         let north = joined(&main, 2, "north");
         let out = main.vouch(2, "north", &north.public_key(), true).unwrap();
-        let judge = Judge::new("main", Timestamp::now());
+        let judge = judge_of("main", Timestamp::now());
         let signed = Command::new(&north, "main", Act::Open, "王芳", "").sign(&north).unwrap();
         let give = |members: &[Member]| judge.judge(&signed, members, |m| main.vouched(m), Timestamp::now());
         assert_eq!(give(&[main.member(), out]), Err(Refused::Nobody));
@@ -250,7 +298,7 @@ mod tests {
         let main = founder();
         let command = Command::new(&main, "main", Act::Open, "王芳", "");
         let started = command.at + AHEAD + SignedDuration::from_secs(2);
-        let judge = Judge::new("main", started);
+        let judge = judge_of("main", started);
         let told = judge.judge(&command.sign(&main).unwrap(), &[main.member()], |m| main.vouched(m), started);
         assert!(matches!(told, Err(Refused::Stale(_))), "{told:?}");
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Answer;
 use super::wire::{Health, Upward};
+use crate::ledger::Hash;
 use crate::ledger::verify::Record;
 use crate::register::Key;
 use crate::register::share::{Heard, Outcome, Told, Use};
@@ -83,6 +84,13 @@ pub trait Home: Send + Sync + 'static {
     /// The keeper made these.
     fn hear_book(&self, records: Vec<Record>) -> Result<(), HomeError>;
 
+    /// Receipts of the book whose photographs are not here.
+    fn missing_receipts(&self) -> Vec<Hash>;
+    /// Gates that may have them, likeliest first.
+    fn holders(&self) -> Vec<String>;
+    /// Another gate has this of a receipt. `false`: that is not it.
+    fn keep_receipt(&self, hash: &Hash, jpeg: &[u8]) -> Result<bool, HomeError>;
+
     /// How this gate is.
     fn health(&self) -> Health;
     /// How another one is.
@@ -90,7 +98,7 @@ pub trait Home: Send + Sync + 'static {
 
     /// Somebody tells this gate to do something.
     fn obey(&self, message: &[u8]) -> Answer;
-    /// Somebody asks for a picture: JPEG, or why not.
+    /// Somebody asks for a picture: JPEG, or a part of a receipt ([`super::sync`] says how it is framed), or why not.
     fn picture(&self, message: &[u8]) -> Result<Vec<u8>, Answer>;
     /// A box with a token introduces itself: gives the reply.
     fn admit(&self, message: &[u8]) -> Vec<u8>;

@@ -122,15 +122,7 @@ impl Identity {
     /// Reads it; none where this box belongs to no fleet.
     pub fn load(data: &Path) -> Result<Option<Identity>, IdentityError> {
         let path = path(data);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::disk(&path, error).into()),
-        };
-        let mode = std::fs::metadata(&path).map_err(|e| StoreError::disk(&path, e))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(IdentityError::Open(path));
-        }
+        let Some(text) = read_closed(&path)? else { return Ok(None) };
         let damaged = |problem: String| IdentityError::Damaged { path: path.clone(), problem };
         let identity: Identity = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         identity.pair().map_err(damaged)?;
@@ -214,6 +206,20 @@ pub(super) fn write_closed(path: &Path, bytes: &[u8]) -> Result<(), StoreError> 
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(disk)
 }
 
+/// Reads a file that only this user may read; none where there is none.
+pub(super) fn read_closed(path: &Path) -> Result<Option<String>, IdentityError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::disk(path, error).into()),
+    };
+    let mode = std::fs::metadata(path).map_err(|e| StoreError::disk(path, e))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(IdentityError::Open(path.to_owned()));
+    }
+    Ok(Some(text))
+}
+
 /// What a box that joins is told of the compound.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Joined {
@@ -230,14 +236,17 @@ pub struct Joined {
 
 /// Is every broker beyond this machine spoken to with TLS?
 pub fn check_servers(servers: &[String]) -> Result<(), IdentityError> {
-    let is_here = |url: &str| {
-        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-        ["127.", "localhost", "[::1]"].iter().any(|here| host.starts_with(here))
-    };
     match servers.iter().find(|url| !url.starts_with("tls://") && !is_here(url)) {
         Some(url) => Err(IdentityError::Clear(url.clone())),
         None => Ok(()),
     }
+}
+
+/// Does this URL, or address with its port, lead to this machine?
+pub fn is_here(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn statement(compound: &str, number: u16, gate: &str, key: &str, out: bool) -> String {
@@ -316,7 +325,11 @@ pub(crate) mod tests {
             ("localhost:4222", true),
             ("tls://broker.example:4222", true),
             ("nats://broker.example:4222", false),
+            ("nats://[::1]:4222", true),
             ("10.0.0.1:4222", false),
+            // A name may be anybody's.
+            ("nats://127.0.0.1.broker.example:4222", false),
+            ("nats://localhost.broker.example:4222", false),
         ] {
             assert_eq!(check_servers(&[url.to_owned()]).is_ok(), good, "{url}");
         }

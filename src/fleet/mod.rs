@@ -23,6 +23,7 @@ pub mod seen;
 pub mod server;
 pub mod simulate;
 pub mod status;
+pub mod street;
 pub mod sync;
 pub mod webhook;
 pub mod wire;

@@ -1,12 +1,11 @@
-//! The broker's configuration: an account for the compound, each box with its own key and no subject more than it needs, and
-//! the street's broker above.
+//! The broker's configuration: an account for the compound, each box with its own key and no subject more than it needs. That of
+//! the street's broker above is [`super::street::config`].
 //!
 //! In: the boxes that the compound has let in ([`super::join::Roster`]). Out: text for Debian's nats-server 2.9. It is written
 //! anew whenever a box joins, leaves or is shut out; a signal makes the broker read it, and ends the connections of those that
 //! are not in it any more.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +35,9 @@ pub struct Settings {
     /// The street's broker, with this compound's name and password: `tls://garden:secret@street.example:7422`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub street: Option<String>,
+    /// The certificate of the authority that signed the street's broker's, PEM; the system's authorities if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub street_authority: Option<PathBuf>,
 }
 
 /// The configuration of a compound's broker.
@@ -53,9 +55,8 @@ pub fn config(compound: &str, roster: &Roster, settings: &Settings) -> String {
     if let Some(pid_file) = &settings.pid_file {
         line(format!("pid_file: {}", quoted(&pid_file.display().to_string())));
     }
-    if let Some((certificate, key)) = &settings.certificate {
-        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-        line(format!("tls {{ cert_file: {}, key_file: {}, timeout: 5 }}", quoted(&certificate), quoted(&key)));
+    if let Some(tls) = tls(settings.certificate.as_ref()) {
+        line(tls);
     }
     let store = quoted(&settings.store.display().to_string());
     let most = &settings.most;
@@ -72,59 +73,11 @@ pub fn config(compound: &str, roster: &Roster, settings: &Settings) -> String {
     }
     line("    ]\n  }\n}".into());
     if let Some(street) = &settings.street {
-        let remote = format!("{{ urls: [{}], account: {} }}", quoted(street), quoted(compound));
+        let authority = settings.street_authority.as_ref().map(|file| quoted(&file.display().to_string()));
+        let tls = authority.map_or(String::new(), |file| format!(", tls: {{ ca_file: {file}, timeout: 5 }}"));
+        let remote = format!("{{ urls: [{}], account: {}{tls} }}", quoted(street), quoted(compound));
         line(format!("leafnodes {{ remotes: [ {remote} ] }}"));
     }
-    out
-}
-
-/// The configuration of the broker of a street, above those of its compounds: each of these leads in as a leaf node with a
-/// password, and its arrivals and health go to the account `street`, where an office may listen.
-pub fn street(
-    listen: &str,
-    leaves: &str,
-    certificate: Option<(&Path, &Path)>,
-    store: &Path,
-    compounds: &[(String, String)],
-) -> String {
-    let mut out = String::from("# Made by plategate: `plategate fleet server-config --street`. It holds passwords.\n");
-    let mut line = |text: String| {
-        out.push_str(&text);
-        out.push('\n');
-    };
-    let tls = certificate.map_or(String::new(), |(certificate, key)| {
-        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-        format!("tls {{ cert_file: {}, key_file: {}, timeout: 5 }}", quoted(&certificate), quoted(&key))
-    });
-    line(format!("listen: {}\nserver_name: \"street\"\nmax_payload: 1MB\n{tls}", quoted(listen)));
-    let store = quoted(&store.display().to_string());
-    line(format!(
-        "jetstream {{ store_dir: {store}, max_file_store: 100GB, max_memory_store: 64MB, domain: \"street\" }}"
-    ));
-    line("accounts {".into());
-    let goes_up = |compound: &str| [wire::events(compound, "*"), wire::health(compound, "*")];
-    let mut imports = String::new();
-    for (compound, _) in compounds {
-        let exports: Vec<String> = goes_up(compound)
-            .iter()
-            .map(|subject| {
-                let _ = write!(
-                    imports,
-                    "{{ stream: {{ account: {}, subject: {} }} }}, ",
-                    quoted(compound),
-                    quoted(subject)
-                );
-                format!("{{ stream: {}, accounts: [\"street\"] }}", quoted(subject))
-            })
-            .collect();
-        line(format!("  {}: {{ exports: [ {} ] }}", quoted(compound), exports.join(", ")));
-    }
-    line(format!("  \"street\": {{ jetstream: enabled, imports: [ {imports}] }}\n}}"));
-    line(format!("leafnodes {{\n  listen: {}\n  {tls}\n  authorization {{ users: [", quoted(leaves)));
-    for (compound, password) in compounds {
-        line(format!("    {{ user: {0}, password: {1}, account: {0} }}", quoted(compound), quoted(password)));
-    }
-    line("  ] }\n}".into());
     out
 }
 
@@ -185,7 +138,14 @@ fn guest_may(compound: &str, gate: &str) -> Rights {
     Rights { publish: vec![wire::join(compound, gate)], subscribe: vec![format!("{}.>", inbox(gate))] }
 }
 
-fn quoted(text: &str) -> String {
+/// The broker's own certificate, where it has one.
+pub(super) fn tls(certificate: Option<&(PathBuf, PathBuf)>) -> Option<String> {
+    let (certificate, key) = certificate?;
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    Some(format!("tls {{ cert_file: {}, key_file: {}, timeout: 5 }}", quoted(&certificate), quoted(&key)))
+}
+
+pub(super) fn quoted(text: &str) -> String {
     // Names are checked; paths and addresses are the operator's own.
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -234,8 +194,10 @@ fn reload(settings: &Settings) -> Reloaded {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::identity::tests::{founder, joined};
-    use super::super::simulate::broker;
+    use super::super::{simulate::broker, street};
     use super::*;
 
     fn settings(folder: &Path) -> Settings {
@@ -247,6 +209,7 @@ mod tests {
             most: "8GB".into(),
             pid_file: None,
             street: Some("tls://garden:secret@street.example:7422".into()),
+            street_authority: None,
         }
     }
 
@@ -276,7 +239,15 @@ mod tests {
         let roster = Roster { members: vec![main.member()], ..Roster::default() };
         let compound = config("garden", &roster, &settings(folder.path()));
         let both = [("garden".to_owned(), "secret".to_owned()), ("park".to_owned(), "other".to_owned())];
-        let above = street("127.0.0.1:4223", "127.0.0.1:7422", None, &folder.path().join("street"), &both);
+        let above = street::config::config(&street::config::Settings {
+            listen: "127.0.0.1:4223".into(),
+            leaves: "127.0.0.1:7422".into(),
+            certificate: None,
+            store: folder.path().join("street"),
+            most: "1GB".into(),
+            office: main.public_key(),
+            compounds: both.to_vec(),
+        });
         for text in [compound, above] {
             let file = folder.path().join("x.conf");
             std::fs::write(&file, &text).unwrap();

@@ -1,5 +1,6 @@
 //! How the connection to the other gates is: since when, why not, and what was refused.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
@@ -22,6 +23,13 @@ pub enum Connection {
         /// Since when.
         since: Timestamp,
     },
+    /// It is there, but the broker takes no more: its disk is full, or a limit is reached.
+    Full {
+        /// Since when.
+        since: Timestamp,
+        /// What it says.
+        reason: String,
+    },
     /// It was there.
     Lost {
         /// Since when it is gone.
@@ -35,6 +43,8 @@ pub enum Connection {
 #[derive(Debug)]
 pub struct Status {
     connection: Mutex<Connection>,
+    /// Of which streams the broker takes no more, since when, and what it says.
+    full: Mutex<BTreeMap<&'static str, (Timestamp, String)>>,
     /// Arrivals that the broker has.
     pub events_told: AtomicU64,
     /// Arrivals that the broker has not yet.
@@ -58,6 +68,7 @@ impl Default for Status {
         let connecting = Connection::Connecting { since: Timestamp::now(), reason: String::new() };
         Status {
             connection: Mutex::new(connecting),
+            full: Mutex::default(),
             events_told: AtomicU64::default(),
             events_waiting: AtomicU64::default(),
             events_missed: AtomicU64::default(),
@@ -73,17 +84,36 @@ impl Default for Status {
 impl Status {
     /// How the connection is.
     pub fn connection(&self) -> Connection {
-        self.connection.lock().clone()
+        let connection = self.connection.lock().clone();
+        let full = self.full.lock().values().min().cloned();
+        match (connection, full) {
+            (Connection::Connected { .. }, Some((since, reason))) => Connection::Full { since, reason },
+            (connection, _) => connection,
+        }
     }
 
-    /// Is it there?
+    /// Is it there? A broker that takes no more is there all the same.
     pub fn is_connected(&self) -> bool {
         matches!(*self.connection.lock(), Connection::Connected { .. })
     }
 
     /// It is there.
     pub fn connected(&self) {
+        self.full.lock().clear();
         *self.connection.lock() = Connection::Connected { since: Timestamp::now() };
+    }
+
+    /// The broker takes no more of a stream. `true` if that is news.
+    pub fn full(&self, stream: &'static str, why: &str) -> bool {
+        let mut full = self.full.lock();
+        let since = full.get(stream).map(|(since, _)| *since);
+        full.insert(stream, (since.unwrap_or_else(Timestamp::now), why.to_owned()));
+        since.is_none()
+    }
+
+    /// It takes more of it again.
+    pub fn taken(&self, stream: &'static str) {
+        self.full.lock().remove(stream);
     }
 
     /// It is gone, or could not be made. `true` if it was there before.
@@ -94,6 +124,8 @@ impl Status {
             Connection::Connected { .. } => Connection::Lost { since: Timestamp::now(), reason: why.to_owned() },
             Connection::Lost { since, .. } => Connection::Lost { since: *since, reason: why.to_owned() },
             Connection::Connecting { since, .. } => Connection::Connecting { since: *since, reason: why.to_owned() },
+            // It is kept apart: a connection that was lost is lost.
+            Connection::Full { since, .. } => Connection::Lost { since: *since, reason: why.to_owned() },
         };
         was
     }
@@ -126,5 +158,20 @@ mod tests {
         assert!(
             matches!(status.connection(), Connection::Lost { since: s, reason } if s == since && reason == "still")
         );
+    }
+
+    #[test]
+    fn a_broker_that_is_full_is_told_until_it_takes_that_stream_again() {
+        let status = Status::default();
+        status.connected();
+        assert!(status.full("register", "no room") && !status.full("register", "no room"));
+        status.taken("events");
+        let Connection::Full { since, .. } = status.connection() else { panic!() };
+        assert!(status.is_connected() && !status.full("register", "still none"));
+        assert!(
+            matches!(status.connection(), Connection::Full { since: s, reason } if s == since && reason == "still none")
+        );
+        status.taken("register");
+        assert!(matches!(status.connection(), Connection::Connected { .. }));
     }
 }

@@ -33,14 +33,18 @@ impl Stream {
     /// All of them.
     pub const ALL: [Stream; 3] = [Stream::Register, Stream::Events, Stream::Book];
 
-    /// Its name at the broker.
-    pub fn name(self, compound: &str) -> String {
-        let word = match self {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
             Stream::Register => "register",
             Stream::Events => "events",
             Stream::Book => "book",
-        };
-        format!("pg_{compound}_{word}")
+        }
+    }
+
+    /// Its name at the broker.
+    pub fn name(self, compound: &str) -> String {
+        format!("pg_{compound}_{}", self.word())
     }
 
     /// As it is made where it is missing. `keep_days`: how long the broker keeps events.
@@ -79,19 +83,14 @@ pub fn record(compound: &str, key: &Key) -> String {
     format!("pg.{compound}.register.{kind}.{hash}")
 }
 
-/// All records.
-pub fn records(compound: &str) -> String {
-    format!("pg.{compound}.register.>")
-}
-
 /// Where a gate's use of a pass goes.
 pub fn used(compound: &str, pass: u64, gate: &str) -> String {
     format!("pg.{compound}.passes.used.{pass}.{gate}")
 }
 
-/// All uses.
-pub fn all_used(compound: &str) -> String {
-    format!("pg.{compound}.passes.used.>")
+/// Do uses of passes go there, and no records?
+pub fn is_use(compound: &str, subject: &str) -> bool {
+    subject.strip_prefix("pg.").and_then(|s| s.strip_prefix(compound)).is_some_and(|s| s.starts_with(".passes."))
 }
 
 /// Where a gate's arrivals go.

@@ -56,16 +56,25 @@ impl Receipts {
         self.folder.join(format!("{hash}.jpg"))
     }
 
+    /// Keeps what another box has of a receipt, if it is that one; on the disk when this returns `true`.
+    pub fn keep_copy(&self, hash: &Hash, jpeg: &[u8]) -> Result<bool, StoreError> {
+        if Hash::of(jpeg) != *hash {
+            return Ok(false);
+        }
+        write_whole(&self.path(hash), jpeg)?;
+        Ok(true)
+    }
+
+    /// Receipts of the book that are not here, the oldest first.
+    pub fn missing(&self, book: &Book) -> Vec<Hash> {
+        of_book(book).map(|(_, hash)| *hash).filter(|hash| !self.path(hash).is_file()).collect()
+    }
+
     /// Is every receipt of the book there and unaltered?
     pub fn check(&self, book: &Book) -> Result<usize, Fault> {
         let mut found = 0;
-        for sealed in book.entries() {
-            let (What::Spending { receipt: Some(hash), .. } | What::Transfer { receipt: Some(hash), .. }) =
-                &sealed.entry.what
-            else {
-                continue;
-            };
-            let fault = |problem: &str| Fault { number: sealed.entry.number, problem: problem.to_owned() };
+        for (number, hash) in of_book(book) {
+            let fault = |problem: &str| Fault { number, problem: problem.to_owned() };
             let bytes = std::fs::read(self.path(hash)).map_err(|_| fault("has lost the photograph of its receipt"))?;
             if Hash::of(&bytes) != *hash {
                 return Err(fault("has an altered photograph of its receipt"));
@@ -74,6 +83,16 @@ impl Receipts {
         }
         Ok(found)
     }
+}
+
+/// Each receipt, with the number of its entry.
+fn of_book(book: &Book) -> impl Iterator<Item = (u64, &Hash)> {
+    book.entries().iter().filter_map(|sealed| match &sealed.entry.what {
+        What::Spending { receipt: Some(hash), .. } | What::Transfer { receipt: Some(hash), .. } => {
+            Some((sealed.entry.number, hash))
+        }
+        _ => None,
+    })
 }
 
 /// The file name of a receipt in a backup, if it is one.

@@ -44,6 +44,9 @@ pub(super) fn connection_words(connection: &Connection, v: &Visit) -> (String, &
             (v.f1("正在连接（{} 起）", v.short_time(since)), "warn")
         }
         Connection::Connecting { since, reason } => (v.f2("连不上（{} 起）：{}", v.short_time(since), reason), "warn"),
+        Connection::Full { since, reason } => {
+            (v.f2("服务器已满（{} 起）：{}。本门照常放行，腾出空间后自动补齐", v.short_time(since), reason), "warn")
+        }
         Connection::Lost { since, reason } => {
             (v.f2("断开（{} 起）：{}。本门照常放行", v.short_time(since), reason), "warn")
         }
@@ -100,7 +103,7 @@ fn arrival(event: &Upward, v: &Visit) -> String {
     format!("{} {plate} {}", v.short_time(&event.at), v.t(outcome))
 }
 
-/// A car that is inside at two gates.
+/// A car that is inside at two gates: each with its arrival, and where the picture is.
 struct Double {
     plate: String,
     gates: [(String, String, String); 2],
@@ -127,6 +130,14 @@ const SHOWN: usize = 30;
 fn place(event: &Upward, own: &str) -> String {
     match event.gate == own {
         true => format!("/arrivals/{}", event.id),
+        false => photograph(event, own),
+    }
+}
+
+/// The picture of an arrival, at whichever gate.
+fn photograph(event: &Upward, own: &str) -> String {
+    match event.gate == own {
+        true => format!("/arrivals/{}/picture", event.id),
         false => format!("/gates/{}/pictures/{}", event.gate, event.id),
     }
 }
@@ -135,6 +146,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
     let fleet = fleet(&site)?;
     let own = fleet.identity.gate.as_str();
     let of = |event: &Upward| (event.gate.clone(), arrival(event, &v), place(event, own));
+    let seen = |event: &Upward| (event.gate.clone(), arrival(event, &v), photograph(event, own));
     let keeper = site.gate.register.keeper()?.station;
     let members = site.gate.register.members()?;
     let overspent = site.gate.register.passes()?.into_iter().filter(|p| p.entries.is_some_and(|most| p.used > most));
@@ -147,7 +159,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
             .gates
             .alerts()
             .iter()
-            .map(|twice| Double { plate: twice.plate.to_string(), gates: [of(&twice.first), of(&twice.second)] })
+            .map(|twice| Double { plate: twice.plate.to_string(), gates: [seen(&twice.first), seen(&twice.second)] })
             .collect(),
         overspent: overspent
             .map(|p| v.f("{}：允许 {} 次，各门共进 {} 次", &[&p.plate, &p.entries.unwrap_or_default(), &p.used]))

@@ -3,9 +3,12 @@
 //! Needs Chromium and its driver (`scripts/setup test` installs them); without them it says so and does nothing.
 
 mod access;
+#[path = "../fleet/compound.rs"]
+mod compound;
 mod driver;
 mod empty;
 mod first_day;
+mod gates;
 mod keyboard;
 mod secure;
 #[path = "../support/mod.rs"]

@@ -1,5 +1,6 @@
 //! `plategate bench`: how fast is this box, stage by stage and from frame to pulse, and how far from its limit?
 
+mod beside;
 mod compare;
 mod empty;
 mod harness;
@@ -29,6 +30,7 @@ use crate::picture::Picture;
 use crate::plate::Colour;
 use crate::register::{Dues, Snapshot, Vehicle, demo};
 use crate::vision::Vision;
+use beside::Beside;
 use empty::Empty;
 use harness::{Harness, Kit};
 use limit::Limit;
@@ -56,7 +58,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
     /// Every provider, precision and number of threads that this box offers, instead of the configured ones.
-    #[arg(long, conflicts_with_all = ["compare", "cameras", "soak"])]
+    #[arg(long, conflicts_with_all = ["compare", "cameras", "soak", "broker"])]
     sweep: bool,
     /// Also run so many cameras beside one another for twenty seconds, each with its own lane.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -65,6 +67,11 @@ pub struct Args {
     /// (exit status 1 if not). A day at 15 frames a second is 1296000.
     #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1000..))]
     soak: Option<u64>,
+    /// Also let cars come with a broker there, gone, and flooding with another gate's arrivals, so many a second; by turns, in this
+    /// one run. Needs nats-server.
+    #[arg(long, value_name = "PER_SECOND", num_args = 0..=1, default_missing_value = "1000",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    broker: Option<u32>,
     #[command(flatten)]
     vision: VisionArgs,
 }
@@ -99,6 +106,9 @@ pub struct Report {
     cameras: Option<Cameras>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     soak: Option<Soak>,
+    /// From the frame to the relay beside a broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broker: Option<Beside>,
 }
 
 /// Runs the command.
@@ -246,6 +256,8 @@ fn measure(
         }
     }
     bar.finish_and_clear();
+    let beside = |flood| beside::measure(&mut harness, &subjects[0].picture, args.rounds, flood);
+    let broker = args.broker.map(beside).transpose()?;
     // What follows needs more memory than a camera's lane does.
     let rss_mb = machine::most_memory_mb();
     let limit = limit::measure(&config.vision, samples.networks_share())?;
@@ -269,6 +281,7 @@ fn measure(
         limit,
         cameras: args.cameras.map(cameras).transpose()?,
         soak: args.soak.map(soak).transpose()?,
+        broker,
     })
 }
 
@@ -349,6 +362,7 @@ impl Report {
                 if s.is_flat() { "flat" } else { "it grew" }
             ));
         }
+        lines.extend(self.broker.as_ref().map(Beside::line));
         lines
     }
 }

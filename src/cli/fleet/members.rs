@@ -10,9 +10,9 @@ use super::{identity, name};
 use crate::cli::Usage;
 use crate::fleet::identity::{Identity, check_servers, path};
 use crate::fleet::join::{self, Roster, roster_path};
-use crate::fleet::server::{self, Reloaded, Settings};
+use crate::fleet::server::Reloaded;
 use crate::register::Register;
-use crate::store::{Store, write_whole};
+use crate::store::Store;
 
 /// Found a fleet: this box is its first, and lets the others in.
 #[derive(clap::Args)]
@@ -39,48 +39,6 @@ pub struct Invite {
     /// How long the token is good, hours.
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=168))]
     hours: u32,
-}
-
-/// Write the broker's configuration.
-#[derive(clap::Args)]
-pub struct ServerConfig {
-    /// Where to write it; it is printed if no file is given.
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Address and port that the broker listens on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4222")]
-    listen: String,
-    /// The broker's certificate, PEM.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    certificate: Option<PathBuf>,
-    /// Its key, PEM.
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
-    /// Where the broker keeps its streams.
-    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/nats/jetstream")]
-    store: PathBuf,
-    /// How much it may keep, such as 8GB or 500MB.
-    #[arg(long, value_name = "SIZE", default_value = "8GB", value_parser = size)]
-    most: String,
-    /// The broker's file with its process number: it is told by a signal when its configuration has changed.
-    #[arg(long, value_name = "FILE")]
-    pid_file: Option<PathBuf>,
-    /// The street's broker with this compound's name and password: tls://NAME:PASSWORD@HOST:7422.
-    #[arg(long, value_name = "URL", conflicts_with = "street")]
-    leads_to: Option<String>,
-    /// Instead of this compound's: the broker of a street, above those of these compounds, each as NAME:PASSWORD.
-    #[arg(long, value_name = "NAME:PASSWORD", num_args = 1..)]
-    street: Vec<String>,
-    /// With --street: address and port for the compounds' brokers.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7422")]
-    leaves: String,
-}
-
-/// A size as the broker reads it.
-fn size(text: &str) -> Result<String, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let good = digits.parse::<u32>().is_ok_and(|n| n > 0) && ["KB", "MB", "GB", "TB"].contains(&&text[digits.len()..]);
-    if good { Ok(text.to_owned()) } else { Err("a number with KB, MB, GB or TB is expected, such as 8GB".to_owned()) }
 }
 
 /// Founds a fleet.
@@ -120,7 +78,7 @@ pub fn invite(args: &Invite, data: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// Says how the broker was told, where anybody has to know.
-fn tell_broker(identity: &Identity, roster: &Roster) -> anyhow::Result<()> {
+pub(super) fn tell_broker(identity: &Identity, roster: &Roster) -> anyhow::Result<()> {
     match roster.tell_broker(&identity.compound)? {
         Some(Reloaded::Signalled(process)) => eprintln!("The broker (process {process}) was told."),
         Some(Reloaded::ByHand(what)) => eprintln!("{what}"),
@@ -199,54 +157,5 @@ pub fn shut_out(gate: &str, data: &Path) -> anyhow::Result<ExitCode> {
         "The box of the gate {gate} is shut out: its commands and passes count no more once the other gates have heard it."
     );
     tell_broker(&identity, &roster)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Writes the broker's configuration.
-pub fn server_config(args: &ServerConfig, data: &Path) -> anyhow::Result<ExitCode> {
-    if !args.street.is_empty() {
-        return street(args);
-    }
-    let (identity, mut roster) = (identity(data)?, Roster::load(data)?);
-    anyhow::ensure!(identity.is_founder(), "only the box that founded the fleet knows all others: do it there");
-    let certificate = args.certificate.clone().zip(args.key.clone());
-    let here = ["127.", "localhost", "[::1]"].iter().any(|host| args.listen.starts_with(host));
-    if certificate.is_none() && !here {
-        return Err(Usage("a broker beyond this machine needs TLS: --certificate and --key".into()).into());
-    }
-    let settings = Settings {
-        file: args.file.clone().unwrap_or_default(),
-        listen: args.listen.clone(),
-        certificate,
-        store: args.store.clone(),
-        most: args.most.clone(),
-        pid_file: args.pid_file.clone(),
-        street: args.leads_to.clone(),
-    };
-    if args.file.is_none() {
-        return crate::cli::print_bytes(server::config(&identity.compound, &roster, &settings).as_bytes());
-    }
-    roster.server = Some(settings);
-    roster.save(data)?;
-    tell_broker(&identity, &roster)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn street(args: &ServerConfig) -> anyhow::Result<ExitCode> {
-    let mut compounds = Vec::new();
-    for text in &args.street {
-        let (compound, password) =
-            text.split_once(':').ok_or_else(|| Usage(format!("'{text}': NAME:PASSWORD is expected")))?;
-        if password.chars().count() < 16 {
-            return Err(Usage(format!("the password of {compound} is shorter than 16 characters")).into());
-        }
-        compounds.push((name("compound", compound)?, password.to_owned()));
-    }
-    let tls = args.certificate.as_deref().zip(args.key.as_deref());
-    let text = server::street(&args.listen, &args.leaves, tls, &args.store, &compounds);
-    match &args.file {
-        Some(file) => write_whole(file, text.as_bytes())?,
-        None => return crate::cli::print_bytes(text.as_bytes()),
-    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,10 @@
 //! `plategate fleet`: the other gates of the compound.
 
 mod members;
+mod server_config;
 mod simulate;
 mod status;
+mod street;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,10 +53,13 @@ enum Action {
         gate: String,
     },
     /// Write the broker's configuration; it is written anew when a box joins or is shut out.
-    ServerConfig(members::ServerConfig),
+    ServerConfig(server_config::ServerConfig),
     /// The book: which box keeps it.
     #[command(subcommand)]
     Book(Book),
+    /// The office of a street: hear the arrivals of its compounds, ask one of their gates to open.
+    #[command(subcommand)]
+    Street(street::Action),
     /// Let hundreds of gates talk through a real broker, cut it off in the middle, and count what is lost.
     Simulate(simulate::Args),
 }
@@ -78,8 +83,9 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
         Action::Status(status) => status::run(&status, &data),
         Action::Leave { yes } => members::leave(yes, &data),
         Action::ShutOut { gate } => members::shut_out(&gate, &data),
-        Action::ServerConfig(server) => members::server_config(&server, &data),
+        Action::ServerConfig(server) => server_config::run(&server, &data),
         Action::Book(Book::HandOver { gate }) => hand_over(&gate, &data),
+        Action::Street(action) => street::run(action, &data),
         Action::Simulate(args) => simulate::run(&args),
     }
 }

@@ -1,7 +1,9 @@
 //! `plategate fleet simulate`.
 
+use std::cell::Cell;
+use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,6 +25,9 @@ pub struct Args {
     /// Arrivals in all.
     #[arg(long, value_name = "K", default_value_t = 20_000)]
     events: u64,
+    /// Arrivals in a second, of all gates together; 0: all of them at once.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    per_second: u64,
     /// Seconds that the broker is away in the middle.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     cut: u64,
@@ -50,24 +55,47 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         per_compound: args.per_compound,
         cars: args.cars,
         events: args.events,
+        per_second: args.per_second,
         cut: Duration::from_secs(args.cut),
         server: args.server.clone(),
         seed: args.seed,
     };
-    let bar = ProgressBar::new(1);
-    let style = "{elapsed_precise} {msg:24} {bar:30} {human_pos}/{human_len}";
-    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let report = simulate(&plan, &|what, done, of| {
-        bar.set_message(what.to_owned());
-        bar.set_length(of.max(1));
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let progress = Progress::new();
+    let report = simulate(&plan, &|what, done, of| progress.tell(what, done, of));
+    progress.bar.finish_and_clear();
     let report = report?;
     let text = if args.json { format!("{}\n", serde_json::to_string(&report)?) } else { in_words(&report) };
     print_bytes(text.as_bytes())?;
     let good = report.lost == 0 && report.duplicated == 0 && report.register_converged;
     Ok(ExitCode::from(u8::from(!good)))
+}
+
+/// A bar, or where nobody looks at one a line now and then.
+struct Progress {
+    bar: ProgressBar,
+    last: Cell<Option<Instant>>,
+}
+
+/// How often a line is written.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Progress {
+    fn new() -> Progress {
+        let bar = ProgressBar::new(1);
+        let style = "{elapsed_precise} {msg:24} {bar:30} {human_pos}/{human_len}";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Progress { bar, last: Cell::default() }
+    }
+
+    fn tell(&self, what: &str, done: u64, of: u64) {
+        self.bar.set_message(what.to_owned());
+        self.bar.set_length(of.max(1));
+        self.bar.set_position(done);
+        if !std::io::stderr().is_terminal() && self.last.get().is_none_or(|at| at.elapsed() > LINE_EVERY) {
+            self.last.set(Some(Instant::now()));
+            eprintln!("{:>4} s  {what} {done}/{of}", self.bar.elapsed().as_secs());
+        }
+    }
 }
 
 fn in_words(r: &Report) -> String {

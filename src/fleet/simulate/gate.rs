@@ -12,6 +12,7 @@ use crate::fleet::gates::Gates;
 use crate::fleet::home::{EventsTold, Home, HomeError};
 use crate::fleet::wire::{Health, Upward};
 use crate::gate::event::{Outcome as What, Rule};
+use crate::ledger::Hash;
 use crate::ledger::verify::Record;
 use crate::plate::Plate;
 use crate::register::share::{self, Heard, Outcome, Told, Use};
@@ -328,6 +329,18 @@ impl Home for SimGate {
 
     fn hear_book(&self, _: Vec<Record>) -> Result<(), HomeError> {
         Ok(())
+    }
+
+    fn missing_receipts(&self) -> Vec<Hash> {
+        Vec::new()
+    }
+
+    fn holders(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn keep_receipt(&self, _: &Hash, _: &[u8]) -> Result<bool, HomeError> {
+        Ok(false)
     }
 
     fn health(&self) -> Health {

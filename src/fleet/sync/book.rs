@@ -4,15 +4,13 @@
 //! what the broker has never forks, whatever two boxes believe.
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use futures_util::StreamExt;
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, unreadable};
+use super::follow::{Following, Numbered, Start};
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, is_refusal, unreadable};
 use crate::fleet::home::Home;
-use crate::fleet::wire;
+use crate::fleet::wire::{self, Stream};
 use crate::ledger::verify::Record;
 
 /// Tells the entries that the broker has not, while this box keeps the book.
@@ -32,16 +30,22 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context, streams: &Stream
             let sent = js.send_publish(wire::book(link.compound()), message).await;
             waiting.push(sent.map_err(|error| LinkError::new("an entry was not sent", deep(&error)))?);
         }
-        let (mut raced, mut failed) = (false, None);
+        let (mut raced, mut full, mut failed) = (false, None, None);
         for answer in waiting {
             match answer.await {
                 Ok(answer) => told = told.max(answer.sequence),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => raced = true,
+                // What came behind it does not follow on what the broker has, and raced.
+                Err(error) if is_refusal(&error) => full = Some(deep(&error)),
                 Err(error) => failed = Some(LinkError::new("the broker did not take an entry", deep(&error))),
             }
         }
         if let Some(error) = failed {
             return Err(error);
+        }
+        match full {
+            Some(why) => link.full(Stream::Book, &why).await,
+            None => link.status.taken(Stream::Book.word()),
         }
         if raced {
             // An acknowledgement that was lost: the broker has more than was known here.
@@ -58,20 +62,14 @@ async fn last(streams: &Streams) -> Result<u64, LinkError> {
 
 /// Copies the entries that this box has not.
 pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
-    let failed = |error: &dyn std::error::Error| LinkError::new("the book's stream", deep(error));
-    let start_sequence = link.home.book_head() + 1;
-    let config = OrderedConfig {
-        filter_subject: wire::book(link.compound()),
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
-        ..OrderedConfig::default()
-    };
-    let consumer = streams.book.create_consumer(config).await.map_err(|e| failed(&e))?;
-    let mut messages = consumer.messages().await.map_err(|e| failed(&e))?.ready_chunks(WINDOW);
-    while let Some(chunk) = messages.next().await {
+    let start = Start::After(link.home.book_head());
+    let mut following = Following::begin(&streams.book, start, "the book's stream").await?;
+    loop {
+        let chunk = following.next().await?;
         let mut records = Vec::with_capacity(chunk.len());
         let mut wrong = None;
-        for message in chunk {
-            match serde_json::from_slice::<Record>(&message.map_err(|e| failed(&e))?.payload) {
+        for Numbered { message, .. } in chunk {
+            match serde_json::from_slice::<Record>(&message.payload) {
                 Ok(record) => records.push(record),
                 Err(error) => wrong = Some(unreadable("entry of the book", &error)),
             }
@@ -86,5 +84,4 @@ pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
             return std::future::pending().await;
         }
     }
-    Err(LinkError("the book's stream has ended".into()))
 }

@@ -7,17 +7,15 @@
 use std::sync::atomic::Ordering;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use futures_util::StreamExt;
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, unreadable};
-use crate::fleet::home::Home;
-use crate::fleet::wire;
+use super::follow::{Following, Numbered, Start};
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, is_refusal, unreadable, uses};
+use crate::fleet::home::{Home, HomeError};
+use crate::fleet::wire::{self, Stream};
 use crate::register::Key;
-use crate::register::share::{Heard, Told};
+use crate::register::share::{Heard, Outcome, Told, Use};
 
 /// Tells what has changed here.
 pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context, streams: &Streams) -> Ends {
@@ -34,7 +32,11 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context, streams: &Stream
             told_all_of = Some(generation);
             continue;
         }
-        let raced = tell_these(link, js, unsent).await?;
+        let Answers { raced, full } = tell_these(link, js, unsent).await?;
+        match full {
+            Some(why) => link.full(Stream::Register, &why).await,
+            None => link.status.taken(Stream::Register.word()),
+        }
         if !raced.is_empty() {
             // Somebody else was first: their state is on its way here, if it is one.
             tokio::time::sleep(LOOK_EVERY.mul_f64(rand::random_range(1.0..4.0))).await;
@@ -43,8 +45,17 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context, streams: &Stream
     }
 }
 
-/// Tells these records. Gives those that the broker refused because it has something else of them than was known here.
-async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) -> Result<Vec<Told>, LinkError> {
+/// What the broker did not take.
+#[derive(Default)]
+struct Answers {
+    /// It has something else of them than was known here.
+    raced: Vec<Told>,
+    /// It takes no more: why.
+    full: Option<String>,
+}
+
+/// Tells these records.
+async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) -> Result<Answers, LinkError> {
     let mut waiting = Vec::with_capacity(unsent.len());
     for told in unsent {
         let body = serde_json::to_vec(&told).map_err(|error| LinkError::new("a record", error))?;
@@ -54,11 +65,12 @@ async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) ->
             js.send_publish(subject, message).await.map_err(|e| LinkError::new("a record was not sent", deep(&e)))?;
         waiting.push((told, answer));
     }
-    let (mut sent, mut raced, mut failed) = (Vec::with_capacity(waiting.len()), Vec::new(), None);
+    let (mut sent, mut answers, mut failed) = (Vec::with_capacity(waiting.len()), Answers::default(), None);
     for (told, answer) in waiting {
         match answer.await {
             Ok(answer) => sent.push((told, answer.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => raced.push(told),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => answers.raced.push(told),
+            Err(error) if is_refusal(&error) => answers.full = Some(deep(&error)),
             Err(error) => failed = Some(LinkError::new("the broker did not take a record", deep(&error))),
         }
     }
@@ -66,7 +78,7 @@ async fn tell_these<H: Home>(link: &Link<H>, js: &Context, unsent: Vec<Told>) ->
     link.at_home(move |home| home.sent(&sent)).await??;
     match failed {
         Some(error) => Err(error),
-        None => Ok(raced),
+        None => Ok(answers),
     }
 }
 
@@ -100,10 +112,10 @@ async fn supersede<H: Home>(link: &Link<H>, subject: String, seq: u64) -> Result
     Ok(())
 }
 
-/// Hears what others have changed.
+/// Hears what others have changed, and how often they have let in on passes.
 pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
-    let info =
-        streams.register.get_info().await.map_err(|error| LinkError::new("the register's stream", deep(&error)))?;
+    const WHAT: &str = "the register's stream";
+    let info = streams.register.get_info().await.map_err(|error| LinkError::new(WHAT, deep(&error)))?;
     let mut heard = link.at_home(|home| home.heard()).await??;
     let stream = info.created.to_string();
     // Another stream, or one that was brought back from before: what is on record about it means nothing.
@@ -112,51 +124,76 @@ pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
         let begun = heard.clone();
         link.at_home(move |home| home.begin_stream(&begun)).await??;
     }
-    let config = OrderedConfig {
-        filter_subject: wire::records(link.compound()),
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: heard.seq + 1 },
-        ..OrderedConfig::default()
-    };
-    let failed = |error: &dyn std::error::Error| LinkError::new("the register's stream", deep(error));
-    let consumer = streams.register.create_consumer(config).await.map_err(|e| failed(&e))?;
-    let mut messages = consumer.messages().await.map_err(|e| failed(&e))?.ready_chunks(WINDOW);
-    while let Some(chunk) = messages.next().await {
-        let (mut told, mut refused) = (Vec::with_capacity(chunk.len()), Vec::new());
-        for message in chunk {
-            let message = message.map_err(|e| failed(&e))?;
-            let Ok(seq) = message.info().map(|info| info.stream_sequence) else { continue };
-            heard.seq = heard.seq.max(seq);
-            match parse(&message.payload, &message.subject, link.compound()) {
-                Ok(record) => told.push(Told { seq, ..record }),
-                Err(problem) => refused.push((message.subject.to_string(), seq, problem)),
-            }
-        }
-        link.status.records_heard.fetch_add(told.len() as u64, Ordering::Relaxed);
-        let now = heard.clone();
-        let (outcome, refusals) = link
-            .at_home(move |home| {
-                let (mut good, mut refusals) = (Vec::with_capacity(told.len()), Vec::new());
-                for told in told {
-                    match home.refuses(&told) {
-                        None => good.push(told),
-                        Some(problem) => refusals.push((told, problem)),
-                    }
-                }
-                home.hear(good, &now).map(|outcome| (outcome, refusals))
-            })
-            .await??;
-        refused
-            .extend(refusals.into_iter().map(|(told, why)| (wire::record(link.compound(), &told.key), told.seq, why)));
-        for problem in outcome.refused {
+    let mut following = Following::begin(&streams.register, Start::After(heard.seq), WHAT).await?;
+    loop {
+        let mut found = sort(following.next().await?, link.compound());
+        heard.seq = heard.seq.max(found.last);
+        link.status.records_heard.fetch_add(found.records.len() as u64, Ordering::Relaxed);
+        let (records, uses, now) = (found.records, found.uses, heard.clone());
+        let (outcome, refusals) = link.at_home(move |home| take(home, records, &uses, &now)).await??;
+        let of = |(told, why): (Told, String)| (wire::record(link.compound(), &told.key), told.seq, why);
+        found.no_records.extend(refusals.into_iter().map(of));
+        for problem in found.no_uses.into_iter().chain(outcome.refused) {
             link.status.refuse(&problem);
         }
-        for (subject, seq, problem) in refused {
+        for (subject, seq, problem) in found.no_records {
             tracing::warn!(problem, "a record of another gate was refused");
             link.status.refuse(&problem);
             supersede(link, subject, seq).await?;
         }
     }
-    Err(LinkError("the register's stream has ended".into()))
+}
+
+/// What came together.
+#[derive(Default)]
+struct Found {
+    records: Vec<Told>,
+    uses: Vec<Use>,
+    /// Under records' subjects, with their numbers and why they are none.
+    no_records: Vec<(String, u64, String)>,
+    no_uses: Vec<String>,
+    /// The last message's number.
+    last: u64,
+}
+
+fn sort(chunk: Vec<Numbered>, compound: &str) -> Found {
+    let mut found = Found::default();
+    for Numbered { seq, message } in chunk {
+        found.last = seq;
+        let (body, subject) = (&message.payload, message.subject.as_str());
+        if wire::is_use(compound, subject) {
+            match uses::parse(body, subject, compound) {
+                Ok(used) => found.uses.push(used),
+                Err(problem) => found.no_uses.push(problem),
+            }
+        } else {
+            match parse(body, subject, compound) {
+                Ok(record) => found.records.push(Told { seq, ..record }),
+                Err(problem) => found.no_records.push((subject.to_owned(), seq, problem)),
+            }
+        }
+    }
+    found
+}
+
+/// The uses before the records, with which it is put on record how far the stream was heard.
+fn take<H: Home>(
+    home: &H,
+    records: Vec<Told>,
+    uses: &[Use],
+    now: &Heard,
+) -> Result<(Outcome, Vec<(Told, String)>), HomeError> {
+    if !uses.is_empty() {
+        home.hear_uses(uses)?;
+    }
+    let (mut good, mut refusals) = (Vec::with_capacity(records.len()), Vec::new());
+    for told in records {
+        match home.refuses(&told) {
+            None => good.push(told),
+            Some(problem) => refusals.push((told, problem)),
+        }
+    }
+    Ok((home.hear(good, now)?, refusals))
 }
 
 /// Reads a record from a message.

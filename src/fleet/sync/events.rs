@@ -7,15 +7,13 @@
 use std::sync::atomic::Ordering;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::message::PublishMessage;
-use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, last_word, unreadable};
+use super::follow::{Following, Numbered, Start};
+use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, is_refusal, last_word, unreadable};
 use crate::fleet::home::Home;
-use crate::fleet::wire::{self, Upward};
+use crate::fleet::wire::{self, Stream, Upward};
 
 /// How far back a gate that has just started hears of the others' arrivals.
 const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -39,7 +37,12 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
             continue;
         };
         let missed = (last - told.id) - events.len() as u64;
-        tell_these(link, js, &events).await?;
+        if let Some(why) = tell_these(link, js, &events).await? {
+            link.full(Stream::Events, &why).await;
+            // All of them again: the broker drops those that it has.
+            continue;
+        }
+        link.status.taken(Stream::Events.word());
         told.id = last;
         link.at_home(move |home| home.keep_events_told(told)).await??;
         link.status.events_told.fetch_add(events.len() as u64, Ordering::Relaxed);
@@ -47,7 +50,8 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
     }
 }
 
-async fn tell_these<H: Home>(link: &Link<H>, js: &Context, events: &[Upward]) -> Result<(), LinkError> {
+/// Tells these; gives why the broker takes no more, where it does not.
+async fn tell_these<H: Home>(link: &Link<H>, js: &Context, events: &[Upward]) -> Result<Option<String>, LinkError> {
     let subject = wire::events(link.compound(), link.gate());
     let mut waiting = Vec::with_capacity(events.len());
     for event in events {
@@ -56,32 +60,31 @@ async fn tell_these<H: Home>(link: &Link<H>, js: &Context, events: &[Upward]) ->
         let sent = js.send_publish(subject.clone(), message).await;
         waiting.push(sent.map_err(|error| LinkError::new("an arrival was not sent", deep(&error)))?);
     }
-    let mut failed = None;
+    let (mut full, mut failed) = (None, None);
     for answer in waiting {
-        if let Err(error) = answer.await {
-            failed = Some(LinkError::new("the broker did not take an arrival", deep(&error)));
+        match answer.await {
+            Ok(_) => {}
+            Err(error) if is_refusal(&error) => full = Some(deep(&error)),
+            Err(error) => failed = Some(LinkError::new("the broker did not take an arrival", deep(&error))),
         }
     }
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(full), Err)
 }
 
 /// Hears the arrivals of all gates.
 pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
-    let failed = |error: &dyn std::error::Error| LinkError::new("the stream of arrivals", deep(error));
-    let last = streams.events.get_info().await.map_err(|e| failed(&e))?.state.last_sequence;
-    let deliver_policy = match link.home.events_heard().filter(|seq| *seq <= last) {
-        Some(seq) => DeliverPolicy::ByStartSequence { start_sequence: seq + 1 },
-        None => from_time(Timestamp::now() - LOOKS_BACK),
+    const WHAT: &str = "the stream of arrivals";
+    let info = streams.events.get_info().await.map_err(|error| LinkError::new(WHAT, deep(&error)))?;
+    let start = match link.home.events_heard().filter(|seq| *seq <= info.state.last_sequence) {
+        Some(seq) => Start::After(seq),
+        None => Start::Since(Timestamp::now() - LOOKS_BACK),
     };
-    let filter_subject = wire::events(link.compound(), "*");
-    let config = OrderedConfig { filter_subject, deliver_policy, ..OrderedConfig::default() };
-    let consumer = streams.events.create_consumer(config).await.map_err(|e| failed(&e))?;
-    let mut messages = consumer.messages().await.map_err(|e| failed(&e))?.ready_chunks(WINDOW);
-    while let Some(chunk) = messages.next().await {
+    let mut following = Following::begin(&streams.events, start, WHAT).await?;
+    loop {
+        let chunk = following.next().await?;
         let (mut events, mut heard) = (Vec::with_capacity(chunk.len()), 0);
-        for message in chunk {
-            let message = message.map_err(|e| failed(&e))?;
-            heard = message.info().map_or(heard, |info| info.stream_sequence);
+        for Numbered { seq, message } in chunk {
+            heard = seq;
             match parse(&message.payload, &message.subject) {
                 Ok(event) => events.push(event),
                 Err(problem) => link.status.refuse(&problem),
@@ -92,15 +95,6 @@ pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
             home.keep_events_heard(heard);
         })
         .await?;
-    }
-    Err(LinkError("the stream of arrivals has ended".into()))
-}
-
-fn from_time(at: Timestamp) -> DeliverPolicy {
-    match async_nats::datetime::from_nanos(at.as_nanosecond()) {
-        Ok(start_time) => DeliverPolicy::ByStartTime { start_time },
-        // No clock of ours is out of that range.
-        Err(_) => DeliverPolicy::All,
     }
 }
 

@@ -9,8 +9,11 @@
 
 mod asked;
 mod book;
+mod certificate;
 mod changes;
 mod events;
+mod follow;
+pub(crate) mod receipts;
 mod uses;
 
 pub(crate) use changes::parse as parse_record;
@@ -23,7 +26,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::context::{ContextBuilder, PublishError};
 use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::Notify;
 
@@ -32,6 +35,8 @@ use super::identity::Identity;
 use super::status::Status;
 use super::wire::Stream;
 use crate::text::one_line;
+
+pub(super) use events::parse as arrival;
 
 /// Why a connection ended: one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +67,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Waits between tries to connect: the first and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Between two tries to tell a broker that takes no more.
+const FULL_WAIT: Duration = Duration::from_secs(5);
 
 /// A gate's way to the broker.
 pub struct Link<H> {
@@ -118,7 +126,10 @@ pub async fn call(
     if let Some(path) = authority {
         options = options.add_root_certificates(path);
     }
-    options.connect(caller.servers).await.map_err(|error| LinkError::new("the broker cannot be reached", deep(&error)))
+    options.connect(caller.servers).await.map_err(|error| match certificate::problem(&error) {
+        Some(problem) => LinkError(format!("the broker is not trusted: {problem}")),
+        None => LinkError::new("the broker cannot be reached", deep(&error)),
+    })
 }
 
 /// Connects as this box.
@@ -137,7 +148,7 @@ fn unreadable(what: &str, error: &serde_json::Error) -> String {
 }
 
 /// An error with what is behind it, in one line.
-fn deep(error: &dyn std::error::Error) -> String {
+pub(super) fn deep(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -148,6 +159,11 @@ fn deep(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text.replace('\n', " ")
+}
+
+/// Is it the broker's own word that it does not take a message, and not the line's end?
+fn is_refusal(error: &PublishError) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<async_nats::jetstream::Error>())
 }
 
 impl<H: Home> Link<H> {
@@ -192,9 +208,9 @@ impl<H: Home> Link<H> {
             events::tell(&self, &js),
             events::hear(&self, &streams),
             uses::tell(&self, &js),
-            uses::hear(&self, &streams),
             book::tell(&self, &js, &streams),
             book::hear(&self, &streams),
+            receipts::fetch(&self, &client),
             asked::health(&self, &client),
             asked::commands(&self, &client),
             asked::pictures(&self, &client),
@@ -204,6 +220,14 @@ impl<H: Home> Link<H> {
             Err(error) => Err(error),
             Ok((never, ..)) => match never {},
         }
+    }
+
+    /// The broker takes no more of a stream: that is told, and it is tried again in a while. The line is good: all else goes on.
+    async fn full(&self, stream: Stream, why: &str) {
+        if self.status.full(stream.word(), why) {
+            tracing::warn!(why, stream = stream.word(), "the broker takes no more; what is to be told waits here");
+        }
+        tokio::time::sleep(FULL_WAIT.mul_f64(rand::random_range(0.5..1.0))).await;
     }
 
     /// Asks the gate something that may wait for its disk.

@@ -1,16 +1,14 @@
-//! How often each gate has let in on each visitor's pass: every gate tells its own count, and adds up what it hears.
+//! How often each gate has let in on each visitor's pass: every gate tells its own count, and adds up what it hears
+//! ([`super::changes::hear`]: they lie in the register's stream).
 
 use std::collections::HashMap;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::message::PublishMessage;
-use futures_util::StreamExt;
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep};
+use super::{Ends, LOOK_EVERY, Link, LinkError, deep, is_refusal, last_word};
 use crate::fleet::home::Home;
-use crate::fleet::wire;
+use crate::fleet::wire::{self, Stream};
 use crate::register::share::Use;
 
 /// Tells this gate's own counts, each when it has changed; all of them at the start of a connection.
@@ -31,39 +29,41 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
             let sent = js.send_publish(subject, PublishMessage::build().payload(body.into())).await;
             waiting.push((own, sent.map_err(|error| LinkError::new("a use was not sent", deep(&error)))?));
         }
+        let mut full = None;
         for (own, answer) in waiting {
-            answer.await.map_err(|error| LinkError::new("the broker did not take a use", deep(&error)))?;
-            told.insert(own.pass, own.count);
+            match answer.await {
+                Ok(_) => drop(told.insert(own.pass, own.count)),
+                Err(error) if is_refusal(&error) => full = Some(deep(&error)),
+                Err(error) => return Err(LinkError::new("the broker did not take a use", deep(&error))),
+            }
         }
-        told_all_of = Some(generation);
+        match full {
+            Some(why) => link.full(Stream::Register, &why).await,
+            None => told_all_of = Some(generation),
+        }
     }
 }
 
-/// Hears the other gates' counts.
-pub(super) async fn hear<H: Home>(link: &Link<H>, streams: &Streams) -> Ends {
-    let failed = |error: &dyn std::error::Error| LinkError::new("the stream of passes", deep(error));
-    let config = OrderedConfig {
-        filter_subject: wire::all_used(link.compound()),
-        deliver_policy: DeliverPolicy::All,
-        ..OrderedConfig::default()
-    };
-    let consumer = streams.register.create_consumer(config).await.map_err(|e| failed(&e))?;
-    let mut messages = consumer.messages().await.map_err(|e| failed(&e))?.ready_chunks(WINDOW);
-    while let Some(chunk) = messages.next().await {
-        let mut uses = Vec::with_capacity(chunk.len());
-        for message in chunk {
-            let message = message.map_err(|e| failed(&e))?;
-            match serde_json::from_slice::<Use>(&message.payload) {
-                Ok(used)
-                    if wire::used(link.compound(), used.pass, super::last_word(&message.subject))
-                        == *message.subject =>
-                {
-                    uses.push(used);
-                }
-                _ => link.status.refuse("an unreadable use of a pass"),
-            }
-        }
-        link.at_home(move |home| home.hear_uses(&uses)).await??;
+/// Reads a count from a message.
+pub(super) fn parse(body: &[u8], subject: &str, compound: &str) -> Result<Use, String> {
+    let used: Use = serde_json::from_slice(body).map_err(|error| format!("an unreadable use of a pass: {error}"))?;
+    if wire::used(compound, used.pass, last_word(subject)) != subject {
+        return Err(format!("a use of pass {} that was told as one of another", used.pass));
     }
-    Err(LinkError("the stream of passes has ended".into()))
+    Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_of_the_pass_that_its_subject_names() {
+        let body = serde_json::to_vec(&Use { pass: 7, station: 2, count: 3 }).unwrap();
+        assert_eq!(parse(&body, "pg.a.passes.used.7.north", "a").unwrap().count, 3);
+        for subject in ["pg.a.passes.used.8.north", "pg.b.passes.used.7.north", "pg.a.passes.used.7"] {
+            assert!(parse(&body, subject, "a").is_err(), "{subject}");
+        }
+        assert!(parse(b"{", "pg.a.passes.used.7.north", "a").unwrap_err().contains("unreadable"));
+    }
 }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::notices;
 use crate::camera::CameraState;
 use crate::cli::doctor::{self, Status};
+use crate::fleet::status::Connection;
 use crate::fleet::webhook;
 use crate::telemetry::Computing;
 use crate::web::Site;
@@ -193,11 +194,12 @@ fn broker(site: &Site, v: &Visit) -> Option<Finding> {
 /// The connection with the other gates, and what was refused over it.
 fn gates(site: &Site, v: &Visit) -> Option<Finding> {
     let status = &site.gate.fleet.as_ref()?.status;
-    let (mut detail, _) = crate::web::gates::connection_words(&status.connection(), v);
+    let connection = status.connection();
+    let (mut detail, _) = crate::web::gates::connection_words(&connection, v);
     if let Some((at, why)) = status.last_refused() {
         detail += &v.f("；最近拒绝的消息 {}：{}", &[&v.short_time(&at), &why]);
     }
-    let well = if status.is_connected() { Status::Ok } else { Status::Warning };
+    let well = if matches!(connection, Connection::Connected { .. }) { Status::Ok } else { Status::Warning };
     Some(finding(v, "其他门", well, detail))
 }
 
