@@ -73,10 +73,8 @@ pub fn config(compound: &str, roster: &Roster, settings: &Settings) -> String {
     }
     line("    ]\n  }\n}".into());
     if let Some(street) = &settings.street {
-        let authority = settings.street_authority.as_ref().map(|file| quoted(&file.display().to_string()));
-        let tls = authority.map_or(String::new(), |file| format!(", tls: {{ ca_file: {file}, timeout: 5 }}"));
-        let remote = format!("{{ urls: [{}], account: {}{tls} }}", quoted(street), quoted(compound));
-        line(format!("leafnodes {{ remotes: [ {remote} ] }}"));
+        let gates: Vec<&str> = roster.members.iter().map(|member| member.gate.as_str()).collect();
+        line(super::street::config::remote(compound, &gates, street, settings.street_authority.as_deref()));
     }
     out
 }

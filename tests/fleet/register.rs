@@ -190,3 +190,39 @@ fn the_book_is_written_by_one_box_and_copied_by_the_others() {
         seen => Err(format!("{seen:?}")),
     });
 }
+
+#[test]
+fn a_gate_that_is_killed_in_the_middle_of_its_first_sync_goes_on_where_it_was() {
+    let Some(compound) = Compound::found("1GB") else { return };
+    let main = Gate::start(&compound.main);
+    main.wait_state("connected");
+    let data = compound.join("north");
+    const CARS: usize = 1500;
+    let list = compound.folder.path().join("cars.csv");
+    let lines: String = (0..CARS).map(|n| format!("苏F{n:05},1,{}\n", 101 + n % 900)).collect();
+    std::fs::write(&list, format!("plate,building,unit\n{lines}")).unwrap();
+    let main = main.kill();
+    succeeds(&["plates", "import", &list.display().to_string()], &main);
+    let main = Gate::start(&main);
+    let cars = |gate: &Gate| gate.get("/api/v1/vehicles").as_array().unwrap().len();
+    assert_eq!(cars(&main), CARS);
+    // Several times, whenever it has got any further.
+    let (mut north, mut had, mut kills) = (Gate::start(&data), 0, 0);
+    while had < CARS {
+        had = wait_for("more cars", || match cars(&north) {
+            now if now > had => Ok(now),
+            now => Err(now.to_string()),
+        });
+        if had < CARS {
+            north = Gate::start(&north.kill());
+            kills += 1;
+            assert!(cars(&north) >= had, "what was heard is on the disk");
+        }
+    }
+    println!("killed {kills} times");
+    wait_for("nothing left to tell", || match main.get("/api/v1/gates")["records_waiting"].as_u64() {
+        Some(0) => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    });
+    assert_eq!(cars(&main), CARS);
+}

@@ -40,7 +40,16 @@ struct Street {
 }
 
 impl Street {
-    fn found(folder: &Path, [ca, certificate, key]: &[String; 3]) -> Street {
+    fn found(folder: &Path, certificates: &[String; 3]) -> Street {
+        Street::found_with(folder, certificates, |honest| honest)
+    }
+
+    /// With a configuration that somebody has changed.
+    fn found_with(
+        folder: &Path,
+        [ca, certificate, key]: &[String; 3],
+        change: impl FnOnce(String) -> String,
+    ) -> Street {
         let (port, leaves) = (broker::free_port().unwrap(), broker::free_port().unwrap());
         let office = folder.join("office");
         let url = format!("tls://127.0.0.1:{port}");
@@ -54,6 +63,7 @@ impl Street {
         let tls = ["--certificate", certificate, "--key", key, "--store", &store, "--most", "1GB"];
         let who = ["--office", &public, "--street", &compounds[0], &compounds[1]];
         succeeds(&[whole.as_slice(), &tls, &who].concat(), &office);
+        std::fs::write(&config, change(std::fs::read_to_string(&config).unwrap())).unwrap();
         let broker = Broker::start(&broker::program().unwrap(), Path::new(&config), port).unwrap();
         Street { broker, office, leaves }
     }
@@ -222,4 +232,60 @@ fn a_wrong_authority_is_refused_with_one_clear_line_on_both_ways() {
         _ => Err("nothing yet".to_owned()),
     });
     assert_eq!(shown, reason);
+}
+
+#[test]
+fn a_street_s_broker_that_is_not_honest_learns_and_changes_nothing_more() {
+    if broker::program().is_none() {
+        eprintln!("skipped: nats-server is not installed (apt install nats-server)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (own, above) = (certificates(folder.path(), "garden"), certificates(folder.path(), "street"));
+    // Somebody sits in the compound's own account there.
+    let street = Street::found_with(folder.path(), &above, |honest| {
+        let spy = r#""garden": { users: [ { user: spy, password: spy } ], exports: ["#;
+        let changed = honest.replace(r#""garden": { exports: ["#, spy);
+        assert_ne!(changed, honest);
+        changed
+    });
+    let compound = compound(folder, &own, street.leaves, &above[0]);
+    let main = Gate::start(&compound.main);
+    main.wait_state("connected");
+    main.open_here("one");
+    street.wait_for_arrivals(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let heard = runtime.block_on(async {
+        let options = async_nats::ConnectOptions::with_user_and_password("spy".into(), "spy".into());
+        let url = street.broker.url().replace("nats://", "tls://");
+        let spy = options.add_root_certificates(above[0].clone().into()).connect(url).await.unwrap();
+        let mut all = spy.subscribe("pg.>").await.unwrap();
+        spy.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        main.put_car("苏F12345", "", false);
+        for stream in ["register", "book"] {
+            for what in ["STREAM.PURGE", "STREAM.DELETE", "STREAM.INFO", "STREAM.MSG.GET", "CONSUMER.CREATE"] {
+                let subject = format!("$JS.garden.API.{what}.pg_garden_{stream}");
+                let asked =
+                    tokio::time::timeout(Duration::from_secs(1), spy.request(subject.clone(), "{}".into())).await;
+                assert!(!matches!(asked, Ok(Ok(_))), "{subject} was answered");
+            }
+        }
+        spy.publish("pg.garden.book", "{}".into()).await.unwrap();
+        spy.flush().await.unwrap();
+        let mut heard = Vec::new();
+        while let Ok(Some(message)) =
+            tokio::time::timeout(Duration::from_secs(7), futures_util::StreamExt::next(&mut all)).await
+        {
+            heard.push(message.subject.to_string());
+            if heard.len() > 20 {
+                break;
+            }
+        }
+        heard
+    });
+    // How the gates are is meant for the street; its own words come back to itself.
+    let wrong: Vec<_> = heard.iter().filter(|s| s.contains(".register.") || s.contains(".passes.")).collect();
+    assert!(wrong.is_empty() && heard.iter().any(|s| s.starts_with("pg.garden.health.")), "{heard:?}");
+    assert!(main.car("苏F12345").is_some() && main.state() == "connected");
 }

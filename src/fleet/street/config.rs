@@ -4,10 +4,11 @@
 //! Out of a compound's account comes what lies in its stream of arrivals, and how its gates are; into it go commands, which the
 //! gates themselves judge. Nothing else passes, and nothing from one compound to another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::OFFICE;
 use crate::fleet::server::{quoted, tls};
+use crate::fleet::sync::inbox;
 use crate::fleet::wire::{self, Stream};
 
 /// What the configuration of a street's broker needs to know.
@@ -73,6 +74,51 @@ pub fn config(settings: &Settings) -> String {
     }
     out.push("  ] }\n}\n".to_owned());
     out.join("\n")
+}
+
+/// The line of a compound's broker to the street's: where, and what does not go over it whatever the street's broker wants. For
+/// the boxes' private answers each gate is named.
+pub(crate) fn remote(compound: &str, gates: &[&str], url: &str, authority: Option<&Path>) -> String {
+    let list = |subjects: &[String]| subjects.iter().map(|s| quoted(s)).collect::<Vec<_>>().join(", ");
+    let tls =
+        authority.map(|file| format!(", tls: {{ ca_file: {}, timeout: 5 }}", quoted(&file.display().to_string())));
+    format!(
+        "leafnodes {{ remotes: [ {{\n  urls: [{}], account: {}{}\n  deny_exports: [{}]\n  deny_imports: [{}]\n}} ] }}",
+        quoted(url),
+        quoted(compound),
+        tls.unwrap_or_default(),
+        list(&stays(compound, gates)),
+        list(&untouched(compound)),
+    )
+}
+
+/// What is the compound's own, by subject.
+fn own(compound: &str) -> Vec<String> {
+    ["register.>", "passes.>", "events.>", "book", "join.>", "pictures.>"].map(|s| format!("pg.{compound}.{s}")).into()
+}
+
+/// What does not go up.
+fn stays(compound: &str, gates: &[&str]) -> Vec<String> {
+    let mut stays = own(compound);
+    stays.push(wire::commands(compound, "*"));
+    stays.extend(gates.iter().map(|gate| format!("{}.>", inbox(gate))));
+    stays
+}
+
+/// What nobody says from above: a compound's broker answers about its stream of arrivals, and about nothing else.
+fn untouched(compound: &str) -> Vec<String> {
+    let api = |what: &str| format!("$JS.{compound}.API.{what}");
+    let mut untouched = own(compound);
+    untouched.push("$JS.API.>".to_owned());
+    untouched.extend(["INFO", "STREAM.>", "META.>", "DIRECT.>"].map(api));
+    for word in ["DELETE", "INFO", "LIST", "NAMES", "LEADER", "MSG", "DURABLE"] {
+        untouched.push(api(&format!("CONSUMER.{word}.>")));
+    }
+    for stream in [Stream::Register, Stream::Book].map(|stream| stream.name(compound)) {
+        untouched.push(api(&format!("CONSUMER.CREATE.{stream}")));
+        untouched.push(api(&format!("CONSUMER.CREATE.{stream}.>")));
+    }
+    untouched
 }
 
 /// One subject between a compound's account and the office's.
