@@ -22,6 +22,15 @@ pub struct EventsTold {
     pub id: u64,
 }
 
+/// Arrivals to be told next.
+#[derive(Clone, Debug)]
+pub struct Next {
+    /// What they were.
+    pub events: Vec<Upward>,
+    /// With them all is told up to this number; where nothing is to be told yet, the last one that was.
+    pub up_to: u64,
+}
+
 /// Why the gate could not do it: its disk, in one sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -66,8 +75,8 @@ pub trait Home: Send + Sync + 'static {
     fn events_told(&self) -> Result<EventsTold, HomeError>;
     /// The broker has them up to this one.
     fn keep_events_told(&self, told: EventsTold) -> Result<(), HomeError>;
-    /// The arrivals after this one, oldest first, at most so many.
-    fn events_after(&self, told: EventsTold, most: usize) -> Result<Vec<Upward>, HomeError>;
+    /// The arrivals after this one, oldest first, at most so many; none that lies behind one that is still being written.
+    fn events_after(&self, told: EventsTold, most: usize) -> Result<Next, HomeError>;
     /// Arrivals at any gate of the compound, each once.
     fn arrived(&self, events: Vec<Upward>);
     /// The number after which the broker's events are new to this gate; none: from the oldest.

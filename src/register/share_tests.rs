@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::ledger::{Draft, Fen, What};
+use crate::ledger::{BookError, Draft, Fen, What};
 use crate::plate::Plate;
+use crate::register::shared::Keeper;
 use crate::store::Store;
 
 /// A box with its register in a folder of its own.

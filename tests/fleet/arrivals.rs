@@ -50,6 +50,25 @@ fn arrivals_come_up_once_through_cuts_and_kills() {
 }
 
 #[test]
+fn cars_that_come_with_their_pictures_come_up_too() {
+    let Some(compound) = Compound::found("1GB") else { return };
+    let main = Gate::with_camera(&compound.main, "rendered");
+    main.wait_state("connected");
+    let of_gates = || -> Vec<u64> {
+        let told = main.get("/api/v1/gates");
+        assert_eq!(told["events_missed"], 0, "{told}");
+        told["arrivals"].as_array().unwrap().iter().map(|a| a["id"].as_u64().unwrap()).collect()
+    };
+    let told = wait_for("three cars of the painted lane", || match of_gates() {
+        told if told.len() >= 3 => Ok(told),
+        told => Err(format!("{told:?}, on record {}", main.get("/api/v1/events?count=9"))),
+    });
+    let mut sorted = told.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (1..=told.len() as u64).collect::<Vec<_>>(), "each of them, once");
+}
+
+#[test]
 fn a_small_simulation_loses_nothing() {
     if broker::program().is_none() {
         eprintln!("skipped: nats-server is not installed (apt install nats-server)");

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Disk;
 use crate::fleet::command::{Act, Answer};
-use crate::fleet::home::{EventsTold, Home, HomeError};
+use crate::fleet::home::{EventsTold, Home, HomeError, Next};
 use crate::fleet::sync::receipts;
 use crate::fleet::wire::{Health, Upward};
 use crate::ledger::Hash;
@@ -83,9 +83,14 @@ impl Home for Disk {
         Ok(self.cursor.keep(told, at)?)
     }
 
-    fn events_after(&self, told: EventsTold, most: usize) -> Result<Vec<Upward>, HomeError> {
+    fn events_after(&self, told: EventsTold, most: usize) -> Result<Next, HomeError> {
+        // Asked first: what is given a number afterwards is looked for the next time.
+        let newest = self.events.newest_number();
         let events = self.events.since(told.id, most)?;
-        Ok(events.iter().map(|event| self.upward(event, told.epoch)).collect())
+        let numbers: Vec<u64> = events.iter().map(|event| event.id).collect();
+        let all = (events.len() < most).then_some(newest);
+        let (count, up_to) = self.waits.lock().may(told.id, &numbers, all, std::time::Instant::now());
+        Ok(Next { events: events[..count].iter().map(|event| self.upward(event, told.epoch)).collect(), up_to })
     }
 
     fn arrived(&self, events: Vec<Upward>) {

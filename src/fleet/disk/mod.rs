@@ -2,6 +2,7 @@
 
 mod home;
 mod record;
+mod waits;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::register::{Change, Key, Member, Register};
 use crate::store::events::Events;
 use crate::store::{Store, StoreError};
 use record::Cursor;
+use waits::Waits;
 
 /// What the gate does when it is told, and how it is; each with its own line on record.
 pub trait Hands: Send + Sync {
@@ -54,6 +56,7 @@ pub struct Disk {
     hands: Arc<dyn Hands>,
     judge: Judge,
     cursor: Cursor,
+    waits: Mutex<Waits>,
     events_heard: Mutex<Option<u64>>,
 }
 
@@ -85,6 +88,9 @@ impl Disk {
         let own = identity.member();
         let cursor = Cursor::open(store, &events)?;
         let judge = cursor.judge(&identity.gate)?;
+        // What is on record, not what was given: the lane runs already.
+        let settled = events.newest(1, None)?.first().map_or(0, |event| event.id);
+        let waits = Mutex::new(Waits::after(settled));
         let disk = Disk {
             register,
             events,
@@ -95,6 +101,7 @@ impl Disk {
             hands,
             judge,
             cursor,
+            waits,
             events_heard: Mutex::default(),
         };
         disk.learn_members(&[own])?;

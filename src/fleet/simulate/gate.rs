@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::fleet::command::Answer;
 use crate::fleet::gates::Gates;
-use crate::fleet::home::{EventsTold, Home, HomeError};
+use crate::fleet::home::{EventsTold, Home, HomeError, Next};
 use crate::fleet::wire::{Health, Upward};
 use crate::gate::event::{Outcome as What, Rule};
 use crate::ledger::Hash;
@@ -283,9 +283,9 @@ impl Home for SimGate {
         Ok(())
     }
 
-    fn events_after(&self, told: EventsTold, most: usize) -> Result<Vec<Upward>, HomeError> {
-        let newest = self.newest_event();
-        Ok((told.id + 1..=newest).take(most).map(|id| self.event(told.epoch, id)).collect())
+    fn events_after(&self, told: EventsTold, most: usize) -> Result<Next, HomeError> {
+        let up_to = self.newest_event().min(told.id + most as u64);
+        Ok(Next { events: (told.id + 1..=up_to).map(|id| self.event(told.epoch, id)).collect(), up_to })
     }
 
     fn arrived(&self, events: Vec<Upward>) {

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::follow::{Following, Numbered, Start};
 use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, is_refusal, last_word, unreadable};
-use crate::fleet::home::Home;
+use crate::fleet::home::{Home, Next};
 use crate::fleet::wire::{self, Stream, Upward};
 
 /// How far back a gate that has just started hears of the others' arrivals.
@@ -28,22 +28,21 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         }
-        let events = link.at_home(move |home| home.events_after(told, WINDOW)).await??;
-        let Some(last) = events.last().map(|event| event.id) else {
-            // Numbers that were given and are on record no more: forgotten before the broker was back.
-            link.status.events_missed.fetch_add(newest - told.id, Ordering::Relaxed);
-            told.id = newest;
-            link.at_home(move |home| home.keep_events_told(told)).await??;
+        let Next { events, up_to } = link.at_home(move |home| home.events_after(told, WINDOW)).await??;
+        if up_to == told.id {
+            // It is being written.
+            tokio::time::sleep(LOOK_EVERY).await;
             continue;
-        };
-        let missed = (last - told.id) - events.len() as u64;
+        }
         if let Some(why) = tell_these(link, js, &events).await? {
             link.full(Stream::Events, &why).await;
             // All of them again: the broker drops those that it has.
             continue;
         }
         link.status.taken(Stream::Events.word());
-        told.id = last;
+        // Numbers that are on record no more: forgotten before the broker was back.
+        let missed = (up_to - told.id) - events.len() as u64;
+        told.id = up_to;
         link.at_home(move |home| home.keep_events_told(told)).await??;
         link.status.events_told.fetch_add(events.len() as u64, Ordering::Relaxed);
         link.status.events_missed.fetch_add(missed, Ordering::Relaxed);

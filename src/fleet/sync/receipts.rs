@@ -72,7 +72,7 @@ mod tests {
     fn the_parts_make_the_whole_and_the_last_is_shorter() {
         for length in [0, 1, PART, PART + 1, 2 * PART] {
             let jpeg: Vec<u8> = (0..length).map(|n| n as u8).collect();
-            let mut got = Vec::new();
+            let mut got: Vec<u8> = Vec::new();
             loop {
                 let part = part(&jpeg, got.len());
                 assert_eq!(part[0], MARK);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
 
-use super::{Ends, LOOK_EVERY, Link, LinkError, deep, is_refusal, last_word};
+use super::{Ends, LOOK_EVERY, Link, LinkError, deep, is_refusal, last_word, unreadable};
 use crate::fleet::home::Home;
 use crate::fleet::wire::{self, Stream};
 use crate::register::share::Use;
@@ -46,7 +46,7 @@ pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context) -> Ends {
 
 /// Reads a count from a message.
 pub(super) fn parse(body: &[u8], subject: &str, compound: &str) -> Result<Use, String> {
-    let used: Use = serde_json::from_slice(body).map_err(|error| format!("an unreadable use of a pass: {error}"))?;
+    let used: Use = serde_json::from_slice(body).map_err(|error| unreadable("use of a pass", &error))?;
     if wire::used(compound, used.pass, last_word(subject)) != subject {
         return Err(format!("a use of pass {} that was told as one of another", used.pass));
     }
