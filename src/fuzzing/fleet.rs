@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use super::one_line;
-use crate::fleet::command::{Act, Command, Judge};
+use crate::fleet::command::{Act, Command, Judge, Obeyed};
 use crate::fleet::identity::Identity;
 use crate::fleet::wire::{Health, Upward};
 use crate::fleet::{join, mqtt, pass_code, sync};
@@ -58,7 +58,7 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
 /// What asks a gate to do something: another gate, the house's broker, a box that wants to join.
 pub(super) fn command(bytes: &[u8]) {
     let now = GIVEN.at;
-    let judge = Judge::new("main", now);
+    let judge = Judge::new("main", now, Obeyed::default(), |_| Ok(()));
     if let Err(refused) = judge.judge(bytes, &[FOUNDER.member()], |member| FOUNDER.vouched(member), now) {
         one_line(&refused.to_string());
     }

@@ -152,7 +152,7 @@ pub fn arrival(message: &Message) -> Result<(String, Upward), String> {
     if !wire::is_name(compound) || source != wire::Stream::Events.name(compound) {
         return Err(format!("an arrival of {compound} that comes out of the stream {source}"));
     }
-    let event = sync::arrival(&message.payload, &message.subject)?;
+    let event = sync::parse_arrival(&message.payload, &message.subject)?;
     Ok((compound.to_owned(), event))
 }
 

@@ -36,8 +36,6 @@ use super::status::Status;
 use super::wire::Stream;
 use crate::text::one_line;
 
-pub(super) use events::parse as arrival;
-
 /// Why a connection ended: one sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
