@@ -43,13 +43,11 @@ pub(super) fn connection_words(connection: &Connection, v: &Visit) -> (String, &
         Connection::Connecting { since, reason } if reason.is_empty() => {
             (v.f1("正在连接（{} 起）", v.short_time(since)), "warn")
         }
-        Connection::Connecting { since, reason } => (v.f2("连不上（{} 起）：{}", v.short_time(since), reason), "warn"),
-        Connection::Full { since, reason } => {
-            (v.f2("服务器已满（{} 起）：{}。本门照常放行，腾出空间后自动补齐", v.short_time(since), reason), "warn")
+        Connection::Connecting { since, .. } => (v.f1("连不上（{} 起），原因见设置", v.short_time(since)), "warn"),
+        Connection::Full { since, .. } => {
+            (v.f1("服务器已满（{} 起）。本门照常放行，腾出空间后自动补齐", v.short_time(since)), "warn")
         }
-        Connection::Lost { since, reason } => {
-            (v.f2("断开（{} 起）：{}。本门照常放行", v.short_time(since), reason), "warn")
-        }
+        Connection::Lost { since, .. } => (v.f1("断开（{} 起）。本门照常放行", v.short_time(since)), "warn"),
     }
 }
 

@@ -88,8 +88,9 @@ fn camera(site: &Site, v: &Visit) -> State1 {
     let (word, class) = match site.gate.watcher.state() {
         CameraState::Opening => (v.t("正在打开"), "warn"),
         CameraState::Live { width, height } => (v.f("正常 {}×{}", &[&width, &height]), "good"),
-        CameraState::Lost { reason, since, attempts } => {
-            (v.f("断开：{}（{} 起，已重试 {} 次）", &[&reason, &v.short_time(&since), &attempts]), "bad")
+        CameraState::Lost { since, attempts, .. } => {
+            let told = "断开（{} 起，已重试 {} 次），原因见设置";
+            (v.f2(told, v.short_time(&since), attempts), "bad")
         }
         CameraState::Ended => (v.t("画面已结束"), "warn"),
     };

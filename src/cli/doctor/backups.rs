@@ -12,40 +12,46 @@ const TOO_OLD: i64 = 3;
 pub(super) fn look(config: &Config, now: Timestamp) -> Check {
     let settings = &config.backup;
     let state = State::read(&config.data.folder);
-    let last = match &state.last_good {
+    let (last, zh) = match &state.last_good {
         Some(good) => {
-            let sealed = if good.encrypted { "encrypted" } else { "NOT encrypted" };
+            let (sealed, sealed_zh) =
+                if good.encrypted { ("encrypted", "已加密") } else { ("NOT encrypted", "没有加密") };
             let without = good.left_out.as_ref().map(|what| format!(", without {what}")).unwrap_or_default();
+            let without_zh = good.left_out.as_ref().map(|what| format!("，不含 {what}")).unwrap_or_default();
             let megabytes = good.bytes as f64 / f64::from(1 << 20);
-            format!(
-                "the last good one is of {}: {} ({megabytes:.1} MB, {sealed}{without})",
-                minute(good.at),
-                good.file.display()
-            )
+            let (at, file) = (minute(good.at), good.file.display());
+            let zh = format!("最近一次成功的备份：{at}，{file}（{megabytes:.1} MB，{sealed_zh}{without_zh}）");
+            (format!("the last good one is of {at}: {file} ({megabytes:.1} MB, {sealed}{without})"), zh)
         }
-        None => "there is none yet".to_owned(),
+        None => ("there is none yet".to_owned(), "还没有备份".to_owned()),
     };
     let Some(folder) = &settings.folder else {
         let advice = "set backup.folder to a USB stick's, or fetch one from the page every week";
-        return Check::warning("backup", "the box makes none by itself", advice);
+        return Check::warning("backup", "the box makes none by itself", advice)
+            .zh("主机没有自动备份：请插上 U 盘并设好 backup.folder，或每周在这一页下载一份");
     };
     if let Some(trouble) = &state.trouble {
         let since = minute(trouble.since);
-        return Check::fault("backup", format!("none since {since}; {last}"), trouble.problem.clone());
+        return Check::fault("backup", format!("none since {since}; {last}"), trouble.problem.clone())
+            .zh(format!("{since} 起备份没有成功，请查看 U 盘；{zh}"));
     }
     let most = SignedDuration::from_hours(i64::from(settings.every_hours) * TOO_OLD);
     match &state.last_good {
         Some(good) if now.duration_since(good.at) > most => {
             Check::fault("backup", last, "does the gate run? `systemctl status plategate`")
+                .zh(format!("{zh}：太旧了，请查看主机（systemctl status plategate）"))
         }
         Some(good) if !good.encrypted => {
             Check::warning("backup", last, "make a key (`plategate backup key`) and set backup.recipients")
+                .zh(format!("{zh}：捡到 U 盘的人都能读，请生成密钥（plategate backup key）并设好 backup.recipients"))
         }
         Some(good) if good.left_out.is_some() => {
             Check::warning("backup", last, "a restored box would lack it: put it right, or keep it elsewhere")
+                .zh(format!("{zh}：恢复出来会缺这一项，请处理好，或另存一份"))
         }
-        Some(_) => Check::ok("backup", last),
-        None => Check::ok("backup", format!("{last}; the running gate makes one into {}", folder.display())),
+        Some(_) => Check::ok("backup", last).zh(zh),
+        None => Check::ok("backup", format!("{last}; the running gate makes one into {}", folder.display()))
+            .zh(format!("{zh}，运行中会备份到 {}", folder.display())),
     }
 }
 

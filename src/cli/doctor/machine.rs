@@ -14,7 +14,8 @@ pub(super) fn disk(folder: &Path) -> Check {
         Ok(space) => space,
         Err(error) => {
             let told = format!("{}: {error}", folder.display());
-            return Check::fault("disk", told, "set data.folder to a folder that the gate's user may write to");
+            return Check::fault("disk", told, "set data.folder to a folder that the gate's user may write to")
+                .zh(format!("{} 用不了：请把 data.folder 设为程序能写的文件夹", folder.display()));
         }
     };
     let free = space.f_bavail.saturating_mul(space.f_frsize);
@@ -25,12 +26,16 @@ pub(super) fn disk(folder: &Path) -> Check {
             "disk",
             format!("{} can only be read", folder.display()),
             "a worn memory card does that: replace it",
-        );
+        )
+        .zh(format!("{} 只能读、不能写：存储卡多半老化了，请更换", folder.display()));
     }
+    let told_zh = format!("{} 还有 {} MB", folder.display(), free >> 20);
+    let advice_zh =
+        format!("{told_zh}：请腾出空间，或缩短照片的保留天数（data.keep_strangers_days、data.keep_events_days）");
     match free {
-        0..NO_SPACE => Check::fault("disk", told, advice),
-        NO_SPACE..LOW_SPACE => Check::warning("disk", told, advice),
-        _ => Check::ok("disk", told),
+        0..NO_SPACE => Check::fault("disk", told, advice).zh(advice_zh),
+        NO_SPACE..LOW_SPACE => Check::warning("disk", told, advice).zh(advice_zh),
+        _ => Check::ok("disk", told).zh(told_zh),
     }
 }
 
@@ -38,18 +43,27 @@ pub(super) fn clock() -> Check {
     let now = jiff::Zoned::now();
     let told = now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     if now.date() < jiff::civil::date(2026, 1, 1) {
-        return Check::fault("clock", told, "set it: records and visitors' passes need the right time (`timedatectl`)");
+        return Check::fault(
+            "clock",
+            told.clone(),
+            "set it: records and visitors' passes need the right time (`timedatectl`)",
+        )
+        .zh(format!("{told}：时间不对，记录和访客通行证都靠它，请校准（timedatectl）"));
     }
     match is_synchronised() {
-        Some(true) => Check::ok("clock", format!("{told}, synchronised")),
+        Some(true) => Check::ok("clock", format!("{told}, synchronised")).zh(format!("{told}，已对时")),
         Some(false) => {
             Check::warning("clock", format!("{told}, not synchronised"), "is there a network? `timedatectl` tells")
+                .zh(format!("{told}，没有对时：请查看网络（timedatectl）"))
         }
         None => Check::warning(
             "clock",
             format!("{told}; not known to be synchronised"),
             "install systemd-timesyncd or chrony (GA/T 1742-2020 asks for 5 seconds)",
-        ),
+        )
+        .zh(format!(
+            "{told}，不知道有没有对时：请安装 systemd-timesyncd 或 chrony（GA/T 1742-2020 要求误差不超过 5 秒）"
+        )),
     }
 }
 
@@ -72,13 +86,15 @@ const HOT: f64 = 90.0;
 pub(super) fn temperature() -> Check {
     let advice = "give the box air and shade";
     match hottest(Path::new("/sys/class/thermal")) {
-        None => Check::ok("heat", "this machine tells no temperature"),
+        None => Check::ok("heat", "this machine tells no temperature").zh("这台主机不报告温度"),
         Some((zone, degrees)) => {
             let told = format!("{degrees:.0} °C ({zone})");
+            let zh = format!("{degrees:.0} °C（{zone}）");
+            let advice_zh = format!("{zh}：请给主机通风、遮阳");
             match degrees {
-                d if d >= HOT => Check::fault("heat", told, advice),
-                d if d >= WARM => Check::warning("heat", told, advice),
-                _ => Check::ok("heat", told),
+                d if d >= HOT => Check::fault("heat", told, advice).zh(advice_zh),
+                d if d >= WARM => Check::warning("heat", told, advice).zh(advice_zh),
+                _ => Check::ok("heat", told).zh(zh),
             }
         }
     }

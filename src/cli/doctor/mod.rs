@@ -68,11 +68,19 @@ pub struct Check {
     /// What to do about it, where something is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// Both in Chinese, for the page of a running gate; none for what is looked at from the command line only.
+    #[serde(skip)]
+    pub zh: Option<String>,
 }
 
 impl Check {
     fn ok(name: impl Into<String>, detail: impl Into<String>) -> Check {
-        Check { name: name.into(), status: Status::Ok, detail: detail.into(), advice: None }
+        Check { name: name.into(), status: Status::Ok, detail: detail.into(), advice: None, zh: None }
+    }
+
+    /// The same, with its words in Chinese.
+    fn zh(self, words: impl Into<String>) -> Check {
+        Check { zh: Some(words.into()), ..self }
     }
 
     fn warning(name: impl Into<String>, detail: impl Into<String>, advice: impl Into<String>) -> Check {
@@ -312,6 +320,11 @@ mod tests {
         }
         for name in ["disk", "clock", "heat", "library", "models"] {
             assert!(!found(name).detail.is_empty());
+        }
+        // What the page shows to stewards, it shows in their language.
+        for check in around(&config) {
+            let zh = check.zh.clone().unwrap_or_default();
+            assert!(zh.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{check:?}");
         }
         for check in &checks {
             assert!(!line(check).contains('\n'), "{check:?}");

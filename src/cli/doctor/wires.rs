@@ -38,7 +38,7 @@ pub(super) fn outputs(config: &Config) -> Vec<Check> {
             }
             checks
         }
-        Output::Serial => vec![port("open", &settings.port, "the USB relay")],
+        Output::Serial => vec![port("open", &settings.port, ("the USB relay", "USB 继电器"))],
     }
 }
 
@@ -57,22 +57,24 @@ fn line(name: &str, chip: &str, line: &Line) -> Check {
 }
 
 /// A serial port: there, and ours to use? It is not opened: a running plategate may have it.
-fn port(name: &str, path: &str, what: &str) -> Check {
+fn port(name: &str, path: &str, (what, what_zh): (&str, &str)) -> Check {
     let file = Path::new(path);
     if !file.exists() {
         return Check::fault(
             name,
             format!("{path} is not there"),
             format!("plug {what} in; `ls /dev/serial/by-id` shows what there is"),
-        );
+        )
+        .zh(format!("没有 {path}：请插好{what_zh}（ls /dev/serial/by-id 可以看到有哪些）"));
     }
     match access(file, Access::READ_OK | Access::WRITE_OK) {
-        Ok(()) => Check::ok(name, format!("{path}: {what}")),
+        Ok(()) => Check::ok(name, format!("{path}: {what}")).zh(format!("{path}：{what_zh}")),
         Err(error) => Check::fault(
             name,
             format!("no permission for {path} ({error})"),
             "add the user to the group dialout (`usermod -aG dialout USER`) and sign in anew",
-        ),
+        )
+        .zh(format!("没有 {path} 的权限：请把用户加入 dialout 组（usermod -aG dialout 用户名）后重新登录")),
     }
 }
 
@@ -147,17 +149,19 @@ pub(super) fn watchdog(config: &Config) -> Option<Check> {
     let device = config.watchdog.device.as_ref()?;
     let told = device.display();
     Some(match access(device, Access::WRITE_OK) {
-        Ok(()) => Check::ok("watchdog", format!("{told}: there, and may be written to")),
+        Ok(()) => Check::ok("watchdog", format!("{told}: there, and may be written to")).zh(format!("{told} 可以使用")),
         Err(rustix::io::Errno::NOENT) => Check::fault(
             "watchdog",
             format!("{told} is not there"),
             "load its driver (such as `modprobe softdog`), or leave watchdog.device out",
-        ),
+        )
+        .zh(format!("没有 {told}：请加载驱动（如 modprobe softdog），或去掉 watchdog.device")),
         Err(error) => Check::fault(
             "watchdog",
             format!("{told}: {error}"),
             "install deploy/99-plategate.rules to /etc/udev/rules.d",
-        ),
+        )
+        .zh(format!("没有 {told} 的权限：请把 deploy/99-plategate.rules 装到 /etc/udev/rules.d")),
     })
 }
 
@@ -165,9 +169,10 @@ pub(super) fn watchdog(config: &Config) -> Option<Check> {
 pub(super) fn sign(config: &Config) -> Option<Check> {
     match config.display.sign {
         Sign::None => None,
-        Sign::Terminal => {
-            Some(Check::warning("sign", "terminal: nobody in a car sees it", "set display.sign = \"board\""))
-        }
-        Sign::Board => Some(port("sign", &config.display.port, "the LED board's adaptor")),
+        Sign::Terminal => Some(
+            Check::warning("sign", "terminal: nobody in a car sees it", "set display.sign = \"board\"")
+                .zh("显示在终端上，车里的人看不到：请设 display.sign = \"board\""),
+        ),
+        Sign::Board => Some(port("sign", &config.display.port, ("the LED board's adaptor", "显示屏的转接线"))),
     }
 }

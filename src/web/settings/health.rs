@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::notices;
-use crate::camera::CameraState;
+use crate::camera::{CameraState, Source};
 use crate::cli::doctor::{self, Status};
+use crate::config::Output;
 use crate::fleet::status::Connection;
 use crate::fleet::webhook;
 use crate::telemetry::Computing;
@@ -17,6 +18,8 @@ pub struct Finding {
     pub name: String,
     /// How it is, and if it is not well what to do.
     pub detail: String,
+    /// What the system, a library or another machine said of it, in its own words; empty where nothing more is to be said.
+    pub technical: String,
     /// In a word.
     pub word: String,
     /// The colour's class.
@@ -42,7 +45,8 @@ pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
             other => other,
         };
         let advice = check.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-        findings.push(finding(v, name, check.status, check.detail + &advice));
+        let (zh, en) = (check.zh.unwrap_or_default(), check.detail + &advice);
+        findings.push(finding(v, name, check.status, v.say(&zh, &en).to_owned()));
     }
     findings
 }
@@ -53,7 +57,13 @@ fn finding(v: &Visit, name: &str, status: Status, detail: String) -> Finding {
         Status::Warning => ("注意", "warn"),
         Status::Fault => ("故障", "bad"),
     };
-    Finding { name: v.t(name), detail, word: v.t(word), class }
+    Finding { name: v.t(name), detail, technical: String::new(), word: v.t(word), class }
+}
+
+impl Finding {
+    fn technical(self, words: impl Into<String>) -> Finding {
+        Finding { technical: words.into(), ..self }
+    }
 }
 
 /// Smaller pictures and slower cameras are told of: GA/T 1742-2020 asks for this size.
@@ -61,7 +71,11 @@ const SMALLEST: [usize; 2] = [1280, 720];
 const SLOWEST_FPS: f64 = 5.0;
 
 fn camera(site: &Site, v: &Visit) -> Finding {
-    let source = site.gate.watcher.describe();
+    let source = match &site.gate.config.camera.source {
+        Source::Rendered => v.t("演示画面"),
+        _ => site.gate.watcher.describe().to_owned(),
+    };
+    let mut technical = String::new();
     let (status, detail) = match site.gate.watcher.state() {
         CameraState::Live { width, height } => {
             let fps = site.gate.watcher.fps().unwrap_or_default();
@@ -74,14 +88,16 @@ fn camera(site: &Site, v: &Visit) -> Finding {
                 (Status::Ok, told)
             }
         }
-        CameraState::Opening => (Status::Warning, source.to_string()),
+        CameraState::Opening => (Status::Warning, v.f1("{}：正在打开", source)),
         CameraState::Ended => (Status::Warning, v.f1("{}：画面已结束", source)),
-        CameraState::Lost { reason, attempts, .. } => (
-            Status::Fault,
-            v.f("{}：{}；已重试 {} 次。请查看电源和网线，再看摄像头自己的网页", &[&source, &reason, &attempts]),
-        ),
+        CameraState::Lost { reason, since, attempts } => {
+            technical = reason;
+            let since = v.short_time(&since);
+            let told = "{}：{} 起断开，已重试 {} 次。请查看电源和网线，再看摄像头自己的网页";
+            (Status::Fault, v.f(told, &[&source, &since, &attempts]))
+        }
     };
-    finding(v, "摄像头", status, detail)
+    finding(v, "摄像头", status, detail).technical(technical)
 }
 
 fn lane(site: &Site, v: &Visit) -> Finding {
@@ -110,8 +126,8 @@ fn store(site: &Site, v: &Visit) -> Option<Finding> {
     }
     let told = site.gate.store.told();
     if !told.is_empty() {
-        let detail = v.f1("启动时修复过数据，请下载备份并检查存储卡：{}", told.join("; "));
-        return Some(finding(v, "数据", Status::Warning, detail));
+        let detail = v.f1("启动时修复过 {} 处数据，请下载备份并检查存储卡", told.len());
+        return Some(finding(v, "数据", Status::Warning, detail).technical(told.join("; ")));
     }
     let thinned = site.forgetting.last()?.thinned;
     if thinned.still_short {
@@ -126,6 +142,7 @@ fn store(site: &Site, v: &Visit) -> Option<Finding> {
 /// What the networks run on: never silently something else than was asked for.
 fn computing(site: &Site, v: &Visit) -> Finding {
     let telemetry = &site.gate.telemetry;
+    let mut technical = String::new();
     let (status, detail) = match telemetry.computing() {
         Computing::NotYet => (Status::Warning, v.t("识别模型还没有加载")),
         Computing::Building { provider, since } => {
@@ -139,10 +156,11 @@ fn computing(site: &Site, v: &Visit) -> Finding {
             (Status::Ok, v.f2("{}；静止画面略过 {} 帧", provider, telemetry.still_frames()))
         }
         Computing::On { provider, instead_of: Some(wanted) } => {
-            (Status::Warning, v.f2("用的是 {}，配置的用不了：{}", provider, wanted))
+            technical = wanted.to_string();
+            (Status::Warning, v.f1("用的是 {}：配置的加速器用不了，识别会慢一些，请告诉维护人员", provider))
         }
     };
-    finding(v, "计算", status, detail)
+    finding(v, "计算", status, detail).technical(technical)
 }
 
 /// The newest thing of the last day at the barrier that somebody should look at.
@@ -163,16 +181,18 @@ fn webhooks(site: &Site, v: &Visit) -> Vec<Finding> {
     let look = |receiver: webhook::Status| {
         let waiting = v.f2("{}：待发 {} 条", &receiver.to, receiver.pending);
         let sent = v.f2("已发 {} 条，放弃 {} 条", receiver.sent, receiver.dropped);
+        let mut technical = String::new();
         let (status, detail) = match (&receiver.problem, &receiver.failing_since) {
             (Some(problem), Some(since)) => {
                 let since = v.f1("{} 起收不到", v.short_time(since));
                 let status = if receiver.gone { Status::Fault } else { Status::Warning };
-                (status, format!("{waiting}; {sent}; {since}: {problem}"))
+                technical.clone_from(problem);
+                (status, [waiting, sent, since].join(v.say("；", "; ")))
             }
-            _ => (Status::Ok, format!("{waiting}; {sent}")),
+            _ => (Status::Ok, [waiting, sent].join(v.say("；", "; "))),
         };
         let name = v.f1("通知 {}", &receiver.name);
-        Finding { name, ..finding(v, "通知", status, detail) }
+        Finding { name, ..finding(v, "通知", status, detail).technical(technical) }
     };
     site.gate.board.all().into_iter().map(look).collect()
 }
@@ -181,14 +201,13 @@ fn webhooks(site: &Site, v: &Visit) -> Vec<Finding> {
 fn broker(site: &Site, v: &Visit) -> Option<Finding> {
     let link = site.gate.link.status()?;
     let since = v.short_time(&link.since);
+    let technical = link.problem.clone().unwrap_or_default();
     let (status, detail) = match (link.connected, &link.problem) {
         (true, _) => (Status::Ok, v.f2("{}，{} 起已连接", &link.broker, since)),
-        (false, Some(problem)) => {
-            (Status::Warning, v.f("{}，{} 起连不上：{}。道闸照常工作", &[&link.broker, &since, problem]))
-        }
+        (false, Some(_)) => (Status::Warning, v.f2("{}，{} 起连不上。道闸照常工作", &link.broker, since)),
         (false, None) => (Status::Ok, v.f1("{}，正在连接", &link.broker)),
     };
-    Some(finding(v, "MQTT", status, detail))
+    Some(finding(v, "MQTT", status, detail).technical(technical))
 }
 
 /// The connection with the other gates, and what was refused over it.
@@ -196,23 +215,36 @@ fn gates(site: &Site, v: &Visit) -> Option<Finding> {
     let status = &site.gate.fleet.as_ref()?.status;
     let connection = status.connection();
     let (mut detail, _) = crate::web::gates::connection_words(&connection, v);
-    if let Some((at, why)) = status.last_refused() {
-        detail += &v.f("；最近拒绝的消息 {}：{}", &[&v.short_time(&at), &why]);
-    }
     let well = if matches!(connection, Connection::Connected { .. }) { Status::Ok } else { Status::Warning };
-    Some(finding(v, "其他门", well, detail))
+    let mut technical = match connection {
+        Connection::Connected { .. } => Vec::new(),
+        Connection::Connecting { reason, .. }
+        | Connection::Full { reason, .. }
+        | Connection::Lost { reason, .. } => vec![reason],
+    };
+    if let Some((at, why)) = status.last_refused() {
+        detail += &v.f1("；最近拒绝过一条消息（{}）", v.short_time(&at));
+        technical.push(why);
+    }
+    technical.retain(|words| !words.is_empty());
+    Some(finding(v, "其他门", well, detail).technical(technical.join("; ")))
 }
 
 fn arm(site: &Site, v: &Visit) -> Finding {
     let state = site.gate.barrier.state();
-    let detail = v.f("{}，抬杆 {} 次，失败 {} 次", &[&state.arm, &state.presses, &state.failures]);
+    let output = match site.gate.config.barrier.output {
+        Output::Simulated => v.t("模拟道闸"),
+        _ => state.arm.to_string(),
+    };
+    let detail = v.f("{}，抬杆 {} 次，失败 {} 次", &[&output, &state.presses, &state.failures]);
     let (status, detail) = match (&state.last_failure, state.stuck) {
         (_, true) => (Status::Fault, v.f1("{}：继电器没有松开，请到现场查看接线", detail)),
         (Some(failure), _) => {
-            let text = v.f("{}；最近一次失败 {}：{}", &[&detail, &v.short_time(&failure.at), &failure.reason]);
-            (Status::Warning, text)
+            let told = "{}；最近一次失败在 {}：请看继电器的电源和接线";
+            (Status::Warning, v.f2(told, &detail, v.short_time(&failure.at)))
         }
         (None, _) => (Status::Ok, detail),
     };
-    finding(v, "道闸", status, detail)
+    let technical = state.last_failure.as_ref().map(|failure| failure.reason.to_string()).unwrap_or_default();
+    finding(v, "道闸", status, detail).technical(technical)
 }
