@@ -3,7 +3,6 @@
 //! In: the book and the compound's households and cars. Out: raised of goal, joined of households by building, spent by
 //! purpose, where the money is, and each entry without names, plates or flats: only the building.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use jiff::civil::Date;
@@ -21,8 +20,8 @@ use crate::plate::Plate;
 pub struct Compound {
     /// The households' keys, such as `2-301`.
     pub households: Vec<String>,
-    /// The cars, each with its household's key.
-    pub cars: Vec<(Plate, String)>,
+    /// What was put in for each registered car, less what was given back of it.
+    pub cars: Vec<Fen>,
     /// Names that must not be shown: of contacts and stewards.
     pub names: Vec<String>,
 }
@@ -129,18 +128,14 @@ impl Board {
             title: hide(&c.title),
         };
         let share = book.share();
-        let paid = |(plate, _): &&(Plate, String)| {
-            let paid = book.paid(plate);
-            paid >= share && paid > Fen::ZERO
-        };
+        let paid = |paid: &&Fen| **paid >= share && **paid > Fen::ZERO;
         let campaigns: Vec<CampaignLine> = book.campaigns().into_iter().map(line).collect();
         let income = |a: &Account| matches!(a, Account::Campaign(_) | Account::Fees);
         let came: Fen = book.balances().filter(|(a, _)| income(a)).map(|(_, fen)| -fen).sum();
         let raised: Fen = campaigns.iter().map(|c| c.raised).sum();
         let cash: Vec<Fen> =
             book.balances().filter(|(a, fen)| a.holder().is_some() && *fen != Fen::ZERO).map(|(_, fen)| fen).collect();
-        let moves = || book.entries().iter().rev().filter(|e| !e.entry.postings.is_empty());
-        let shown = moves().skip(shown.start).take(shown.len());
+        let shown = book.moves().rev().skip(shown.start).take(shown.len());
         let votes = book.votes().into_iter().rev();
         Board {
             buildings: buildings(book, compound),
@@ -156,7 +151,7 @@ impl Board {
             votes: votes
                 .map(|(_, v)| ShownVote { held: v.held, question: hide(&v.question), counts: [v.yes, v.no, v.of] })
                 .collect(),
-            moves: moves().count(),
+            moves: book.moves().len(),
             entries: shown.map(|e| show(book, &e.entry, &hide)).collect(),
             head: book.head(),
         }
@@ -169,18 +164,10 @@ impl Board {
 }
 
 fn buildings(book: &Book, compound: &Compound) -> Vec<Building> {
-    let live = book.entries().iter().filter(|e| !book.is_undone(e.entry.number));
-    let gave = live.filter_map(|e| match &e.entry.what {
-        What::Contribution { household, amount, .. } => Some((household, *amount, e.entry.number)),
-        What::Opening { household: Some(household), amount, .. } => Some((household, *amount, e.entry.number)),
-        _ => None,
-    });
-    let joined: HashSet<&str> =
-        gave.filter(|(_, amount, n)| *amount > book.refunded(*n).0).map(|(key, ..)| key.as_str()).collect();
     let mut buildings: Vec<Building> = Vec::new();
     for key in &compound.households {
         let Some(number) = building_of(key) else { continue };
-        let joined = usize::from(joined.contains(key.as_str()));
+        let joined = usize::from(book.gave(key) > Fen::ZERO);
         match buildings.iter_mut().find(|b| b.building == number) {
             Some(b) => (b.households, b.joined) = (b.households + 1, b.joined + joined),
             None => buildings.push(Building { building: number, households: 1, joined }),
@@ -246,7 +233,9 @@ fn without_names(text: &str, names: &[String]) -> String {
     }
     // One character is a surname at most, and stands in too many words.
     for name in names.iter().filter(|n| n.chars().count() > 1) {
-        out = out.replace(name.as_str(), "某");
+        if out.contains(name.as_str()) {
+            out = out.replace(name.as_str(), "某");
+        }
     }
     out
 }

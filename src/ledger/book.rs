@@ -11,21 +11,22 @@ use jiff::civil::Date;
 
 use super::account::Account;
 use super::dues::{Dues, Exempted, SHARE};
-use super::entry::{Campaign, Exemption, Sealed, Tariff, Vote, What, Who};
+use super::entry::{Campaign, Entry, Exemption, Sealed, Tariff, Vote, What, Who, origin};
 use super::hash::Hash;
 use super::money::Fen;
+use super::sums::{Sums, Turnover};
 use crate::plate::Plate;
 
 /// Every entry, and what follows from them.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     entries: Vec<Arc<Sealed>>,
-    /// What moved on each account, by day.
-    moved: BTreeMap<Account, BTreeMap<Date, Fen>>,
+    sums: Sums,
     campaigns: BTreeMap<String, (Date, Campaign)>,
     tariffs: Arc<[Tariff]>,
     /// The entries that concern a car.
     of_car: HashMap<Plate, Vec<u64>>,
+    votes: Vec<u64>,
     exemptions: Vec<u64>,
     /// The plate that a car's exemption counts for now, by its number, where the car has got another one since.
     moved_exemptions: HashMap<u64, Plate>,
@@ -69,32 +70,52 @@ impl Book {
 
     /// What stands on an account now.
     pub fn balance(&self, account: &Account) -> Fen {
-        self.moved.get(account).map_or(Fen::ZERO, |days| days.values().copied().sum())
+        self.sums.balance(account)
     }
 
     /// What stood on an account at the end of a day.
     pub fn balance_on(&self, account: &Account, day: Date) -> Fen {
-        self.moved.get(account).map_or(Fen::ZERO, |days| days.range(..=day).map(|(_, fen)| *fen).sum())
+        self.sums.balance_on(account, day)
     }
 
     /// The least that stood on an account at the end of this day or of any later one.
     pub fn least_from(&self, account: &Account, day: Date) -> Fen {
-        let before = self.balance_on(account, day);
-        let Some(days) = self.moved.get(account) else { return Fen::ZERO };
-        let later = days.range(day..).filter(|(d, _)| **d > day);
-        later
-            .scan(before, |sum, (_, fen)| {
-                Some({
-                    *sum += *fen;
-                    *sum
-                })
-            })
-            .fold(before, Fen::min)
+        self.sums.least_from(account, day)
+    }
+
+    /// What an account received and gave on these days, both included.
+    pub fn turnover(&self, account: &Account, from: Date, until: Date) -> Turnover {
+        self.sums.turnover(account, from, until)
     }
 
     /// Every account that was ever used, with what stands on it now.
     pub fn balances(&self) -> impl Iterator<Item = (&Account, Fen)> {
-        self.moved.iter().map(|(account, days)| (account, days.values().copied().sum()))
+        self.sums.accounts().map(|account| (account, self.balance(account)))
+    }
+
+    /// The entries that moved money, in the order in which they were made.
+    pub fn moves(&self) -> impl ExactSizeIterator<Item = &Arc<Sealed>> + DoubleEndedIterator {
+        self.sums.moves.iter().map(|at| &self.entries[*at])
+    }
+
+    /// How many entries moved money on these days, both included.
+    pub fn count_moves(&self, from: Date, until: Date) -> usize {
+        self.sums.moves_of(from, until).map(Vec::len).sum()
+    }
+
+    /// The entries that moved money on these days, both included: by day, then as they were made.
+    pub fn moves_of(&self, from: Date, until: Date) -> impl Iterator<Item = &Arc<Sealed>> {
+        self.sums.moves_of(from, until).flatten().map(|at| &self.entries[*at])
+    }
+
+    /// The first day on which money moved.
+    pub fn first_day(&self) -> Option<Date> {
+        self.sums.first_day()
+    }
+
+    /// What a household put in for campaigns, less what was given back of it.
+    pub fn gave(&self, household: &str) -> Fen {
+        self.sums.gave(household)
     }
 
     /// The campaigns by name, each with the day it began; where none was entered, the usual one.
@@ -132,9 +153,9 @@ impl Book {
 
     /// The carried and other votes that were not withdrawn, each with its number.
     pub fn votes(&self) -> Vec<(u64, &Vote)> {
-        let live = self.entries.iter().filter(|e| !self.is_undone(e.entry.number));
-        live.filter_map(|e| if let What::Vote(vote) = &e.entry.what { Some((e.entry.number, vote)) } else { None })
-            .collect()
+        let live = self.votes.iter().filter(|n| !self.is_undone(**n));
+        let of = |n: &u64| if let What::Vote(vote) = &self.entry(*n)?.entry.what { Some((*n, vote)) } else { None };
+        live.filter_map(of).collect()
     }
 
     /// The exemptions in force or to come, each with its number.
@@ -178,6 +199,13 @@ impl Book {
         self.counted.get(account).copied()
     }
 
+    /// The last day of the month that is over, if money was there and nobody has counted it since.
+    pub fn to_count(&self, account: &Account, today: Date) -> Option<Date> {
+        let last = today.first_of_month().yesterday().ok().filter(|_| account.is_money())?;
+        let is_counted = self.counted(account).is_some_and(|day| day >= last);
+        (!is_counted && self.balance_on(account, last) != Fen::ZERO).then_some(last)
+    }
+
     /// Was this entry undone by a correction?
     pub fn is_undone(&self, number: u64) -> bool {
         self.undone.contains_key(&number)
@@ -205,18 +233,6 @@ impl Book {
     /// The entries that concern a car, oldest first.
     pub fn of_car(&self, plate: &Plate) -> impl Iterator<Item = &Arc<Sealed>> {
         self.of_car.get(plate).into_iter().flatten().filter_map(|n| self.entry(*n))
-    }
-
-    /// What was put in for a car, less what was given back of it.
-    pub fn paid(&self, plate: &Plate) -> Fen {
-        let live = self.of_car(plate).filter(|e| !self.is_undone(e.entry.number));
-        live.map(|sealed| match &sealed.entry.what {
-            What::Contribution { amount, .. } | What::Opening { amount, .. } => {
-                *amount - self.refunded(sealed.entry.number).0
-            }
-            _ => Fen::ZERO,
-        })
-        .sum()
     }
 
     /// How a car of that household stands with the book.
@@ -277,9 +293,15 @@ impl Book {
     /// Puts an entry in, as it is.
     pub(super) fn take(&mut self, sealed: Arc<Sealed>) {
         let entry = &sealed.entry;
-        for posting in &entry.postings {
-            *self.moved.entry(posting.account.clone()).or_default().entry(entry.day).or_default() += posting.fen;
-        }
+        let of = |entry: &Entry| origin(&entry.what).and_then(|number| self.entry(number)).cloned();
+        let undone = of(entry);
+        let of_that = undone.as_ref().and_then(|undone| of(&undone.entry));
+        self.sums.take(
+            self.entries.len(),
+            entry,
+            undone.as_deref().map(|s| &s.entry),
+            of_that.as_deref().map(|s| &s.entry),
+        );
         if let Some(token) = &entry.token {
             self.tokens.insert(token.clone(), entry.number);
         }
@@ -331,7 +353,8 @@ impl Book {
                 let exempted: Vec<u64> = self.exemptions.iter().filter(of_old).copied().collect();
                 self.moved_exemptions.extend(exempted.into_iter().map(|number| (number, *new)));
             }
-            What::Vote(_) | What::Spending { .. } | What::Transfer { .. } => {}
+            What::Vote(_) => self.votes.push(number),
+            What::Spending { .. } | What::Transfer { .. } => {}
         }
     }
 }

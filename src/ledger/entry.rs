@@ -145,6 +145,15 @@ pub enum What {
     },
 }
 
+/// What an entry for a refund or a correction goes back to.
+pub fn origin(what: &What) -> Option<u64> {
+    match what {
+        What::Refund { of, .. } | What::Correction { of, .. } => Some(*of),
+        What::Confirm { offer } | What::Withdrawal { offer } => Some(*offer),
+        _ => None,
+    }
+}
+
 /// Money collected for something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -55,8 +55,25 @@ pub struct Ledger {
     receipts: Receipts,
     current: ArcSwap<Book>,
     fault: Option<Fault>,
-    /// Held while entries are made: the first entry that may or may not be on the disk, if there is one.
-    writing: Mutex<Option<u64>>,
+    /// Held while entries are made.
+    writing: Mutex<Writing>,
+}
+
+/// What only those who write need.
+#[derive(Default)]
+struct Writing {
+    /// The first entry that may or may not be on the disk, if there is one.
+    doubt: Option<u64>,
+    /// A second book that is like the current one, to take the next entries while the current one is read: to copy one of
+    /// many years for each entry would take longer than to write it. None after a failure; then it is copied.
+    spare: Option<Book>,
+}
+
+impl Writing {
+    /// A book like the current one, to be added to.
+    fn book(&mut self, current: &Book) -> Book {
+        self.spare.take().filter(|spare| spare.head() == current.head()).unwrap_or_else(|| current.clone())
+    }
 }
 
 const SEAL: &[u8] = b"ledger";
@@ -81,7 +98,7 @@ impl Ledger {
             tracing::error!(%fault, "the book is damaged: nothing more is entered into it (plategate ledger verify)");
         }
         let (receipts, current) = (Receipts::of(store), ArcSwap::from_pointee(book));
-        Ok(Ledger { tree, meta, receipts, current, fault, writing: Mutex::new(None) })
+        Ok(Ledger { tree, meta, receipts, current, fault, writing: Mutex::default() })
     }
 
     /// The book as it is now; costs no more than a pointer.
@@ -102,15 +119,15 @@ impl Ledger {
     /// Makes entries of drafts, in their order; each sees those before it. Nothing is written yet, and nobody else can
     /// prepare any until this is done with.
     pub(crate) fn prepare(&self, drafts: &[Draft]) -> Result<Page<'_>, BookError> {
-        let writing = self.writing.lock();
+        let mut writing = self.writing.lock();
         if let Some(fault) = &self.fault {
             return Err(BookError::Damaged(fault.clone()));
         }
-        if let Some(number) = *writing {
+        if let Some(number) = writing.doubt {
             let problem = "may or may not be on the disk: start plategate anew, then it is known".to_owned();
             return Err(BookError::Damaged(Fault { number, problem }));
         }
-        let (mut book, mut told, mut new) = (Book::clone(&self.current.load()), Vec::new(), Vec::new());
+        let (mut book, mut told, mut new) = (writing.book(&self.current.load()), Vec::new(), Vec::new());
         for draft in drafts {
             if let Some(known) = draft.token.as_deref().and_then(|token| book.by_token(token)) {
                 told.push(known.clone());
@@ -131,11 +148,11 @@ impl Ledger {
     /// Takes entries over that the box which keeps the book has made: each has to be the next one, and to carry the hash of the
     /// one before. Those that are here already must be the same; nothing is taken where one is not.
     pub(crate) fn copy(&self, records: &[Record]) -> Result<Option<Page<'_>>, BookError> {
-        let writing = self.writing.lock();
+        let mut writing = self.writing.lock();
         if let Some(fault) = &self.fault {
             return Err(BookError::Damaged(fault.clone()));
         }
-        let (mut book, mut new) = (Book::clone(&self.current.load()), Vec::new());
+        let (mut book, mut new) = (writing.book(&self.current.load()), Vec::new());
         for record in records {
             let fault = |number: u64, problem: &str| BookError::Damaged(Fault { number, problem: problem.to_owned() });
             let sealed = verify::next(&book, record).map_err(BookError::Damaged)?;
@@ -186,7 +203,7 @@ pub(crate) struct Page<'a> {
     book: Book,
     told: Vec<Arc<Sealed>>,
     new: Vec<Arc<Sealed>>,
-    writing: MutexGuard<'a, Option<u64>>,
+    writing: MutexGuard<'a, Writing>,
 }
 
 impl Page<'_> {
@@ -204,15 +221,20 @@ impl Page<'_> {
     }
 
     /// They are written: everybody sees them. Gives one entry for each draft.
-    pub(crate) fn turn(self) -> Vec<Arc<Sealed>> {
-        self.ledger.current.store(Arc::new(self.book));
+    pub(crate) fn turn(mut self) -> Vec<Arc<Sealed>> {
+        let before = self.ledger.current.swap(Arc::new(self.book));
+        // The one that nobody reads any more catches up.
+        self.writing.spare = Arc::into_inner(before).map(|mut book| {
+            self.new.iter().for_each(|sealed| book.take(sealed.clone()));
+            book
+        });
         self.told
     }
 
     /// Nobody knows whether they are on the disk. Nothing more is entered before the next start, lest two entries get one
     /// number. Gives the number of the last.
     pub(crate) fn doubt(mut self) -> u64 {
-        *self.writing = self.new.first().map(|sealed| sealed.entry.number);
+        self.writing.doubt = self.new.first().map(|sealed| sealed.entry.number);
         self.book.head().0
     }
 }

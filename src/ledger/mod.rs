@@ -21,6 +21,7 @@ pub mod receipts;
 pub mod refusal;
 pub mod rules;
 pub mod statement;
+mod sums;
 pub mod verify;
 pub mod words;
 
@@ -33,6 +34,7 @@ pub use journal::{BookError, Ledger};
 pub use money::Fen;
 pub use refusal::Refusal;
 pub use statement::{Period, Statement};
+pub use sums::Turnover;
 pub use verify::Fault;
 
 #[cfg(test)]

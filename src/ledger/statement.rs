@@ -3,7 +3,6 @@
 //! In: a book and a first and last day. Out: what was there before, what came in, what went out, what is there, and each
 //! entry that moved money, in the order of the days. One statement's end is the next one's beginning.
 
-use std::collections::HashMap;
 use std::str::FromStr;
 
 use jiff::ToSpan;
@@ -12,9 +11,10 @@ use serde::Serialize;
 
 use super::account::{Account, Purpose};
 use super::book::Book;
-use super::entry::What;
+use super::entry::Entry;
 use super::hash::Hash;
 use super::money::Fen;
+use super::sums::Turnover;
 use super::words;
 
 /// The days of a statement, both included.
@@ -160,19 +160,17 @@ impl Statement {
         };
         let used: Vec<Account> = book.balances().map(|(account, _)| account.clone()).collect();
         let income = used.iter().filter(|a| matches!(a, Account::Campaign(_) | Account::Fees)).cloned().collect();
-        let turnover = turnover(book, period);
-        let turned = |account: &Account| turnover.get(account).copied().unwrap_or_default();
-        let (moves, rows) = rows(book, period, most);
+        let rows = book.moves_of(period.from, period.until).take(most);
         Statement {
             period,
-            places: used.iter().filter(|a| a.is_money()).map(|a| place(book, a, period, turned(a))).collect(),
+            places: used.iter().filter(|a| a.is_money()).map(|a| place(book, a, period)).collect(),
             income: lines(income, |fen| -fen),
             spent: lines(Purpose::ALL.map(Account::Spent).to_vec(), |fen| fen),
             refunds: moved(&Account::Refunds),
             differences: moved(&Account::Differences),
             opening: -moved(&Account::Opening),
-            moves,
-            rows,
+            moves: book.count_moves(period.from, period.until),
+            rows: rows.map(|sealed| row(book, &sealed.entry)).collect(),
             head: book.head(),
         }
     }
@@ -202,58 +200,30 @@ fn before(book: &Book, account: &Account, from: Date) -> Fen {
     from.yesterday().map_or(Fen::ZERO, |day| book.balance_on(account, day))
 }
 
-/// What each place with money received and gave in these days.
-fn turnover(book: &Book, period: Period) -> HashMap<&Account, (Fen, Fen)> {
-    let mut turnover: HashMap<&Account, (Fen, Fen)> = HashMap::new();
-    for sealed in book.entries().iter().filter(|e| period.from <= e.entry.day && e.entry.day <= period.until) {
-        for posting in sealed.entry.postings.iter().filter(|p| p.account.is_money()) {
-            let (received, given) = turnover.entry(&posting.account).or_default();
-            if posting.fen > Fen::ZERO { *received += posting.fen } else { *given += -posting.fen }
-        }
-    }
-    turnover
-}
-
-fn place(book: &Book, account: &Account, period: Period, (received, given): (Fen, Fen)) -> Place {
+fn place(book: &Book, account: &Account, period: Period) -> Place {
     let (before, after) = (before(book, account, period.from), book.balance_on(account, period.until));
+    let Turnover { received, given } = book.turnover(account, period.from, period.until);
     Place { account: account.clone(), before, received, given, after }
 }
 
-fn rows(book: &Book, period: Period, most: usize) -> (usize, Vec<Row>) {
-    let inside = |day: Date| period.from <= day && day <= period.until;
-    let moved = book.entries().iter().filter(|e| inside(e.entry.day) && !e.entry.postings.is_empty());
-    let row = |sealed: &std::sync::Arc<super::Sealed>| {
-        let entry = &sealed.entry;
-        let money = entry.postings.iter().filter(|p| p.account.is_money());
-        Row {
-            number: entry.number,
-            day: entry.day,
-            by: entry.by.clone(),
-            kind: words::kind_zh(&entry.what),
-            about: words::about(book, entry),
-            amount: money.clone().map(|p| p.fen).sum(),
-            places: money.map(|p| p.account.clone()).collect(),
-            undone_by: book.undone_by(entry.number),
-        }
-    };
-    let mut moved: Vec<_> = moved.collect();
-    moved.sort_by_key(|sealed| (sealed.entry.day, sealed.entry.number));
-    (moved.len(), moved.into_iter().take(most).map(row).collect())
+fn row(book: &Book, entry: &Entry) -> Row {
+    let money = entry.postings.iter().filter(|p| p.account.is_money());
+    Row {
+        number: entry.number,
+        day: entry.day,
+        by: entry.by.clone(),
+        kind: words::kind_zh(&entry.what),
+        about: words::about(book, entry),
+        amount: money.clone().map(|p| p.fen).sum(),
+        places: money.map(|p| p.account.clone()).collect(),
+        undone_by: book.undone_by(entry.number),
+    }
 }
 
 /// The last `n` months up to that day, the newest first.
 pub fn months(until: Date, n: usize) -> Vec<Period> {
     let first = until.first_of_month();
     (0..n as i64).filter_map(|back| first.checked_sub(back.months()).ok()).map(Period::month_of).collect()
-}
-
-/// What an entry for a refund or a correction goes back to.
-pub fn origin(what: &What) -> Option<u64> {
-    match what {
-        What::Refund { of, .. } | What::Correction { of, .. } => Some(*of),
-        What::Confirm { offer } | What::Withdrawal { offer } => Some(*offer),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::board::{Board, Compound};
 use super::entry::{Campaign, Draft, Exemption, Sealed, Tariff, Vote, What, Who};
 use super::verify::{self, Record, Seal};
-use super::{Account, Book, Dues, Fen, Period, Purpose, Refusal, Standing, Statement, rules};
+use super::{Account, Book, Dues, Fen, Period, Purpose, Refusal, Standing, Statement, Turnover, rules};
 use crate::plate::Plate;
 
 const START: Date = date(2026, 1, 1);
@@ -100,8 +100,41 @@ fn read(records: Vec<(u64, Record)>, of: &Book) -> Option<verify::Fault> {
     verify::read(records.into_iter().map(|(n, r)| (n, Ok(r))), seal(of)).1
 }
 
+/// What the entries of a book say of one account on some days: received, given.
+fn walked(book: &Book, account: &Account, from: Date, until: Date) -> Turnover {
+    let here = book.entries().iter().filter(|s| from <= s.entry.day && s.entry.day <= until);
+    let fens = here.flat_map(|s| &s.entry.postings).filter(|p| p.account == *account).map(|p| p.fen);
+    let (received, given): (Vec<Fen>, Vec<Fen>) = fens.partition(|fen| *fen > Fen::ZERO);
+    Turnover { received: received.into_iter().sum(), given: -given.into_iter().sum::<Fen>() }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// The sums that pages read are what a walk through all entries gives.
+    #[test]
+    fn sums_are_what_the_entries_add_up_to(drafts in prop::collection::vec(anything(), 0..60)) {
+        let book = written(&drafts);
+        let moved = |s: &&Arc<Sealed>| !s.entry.postings.is_empty();
+        let numbers: Vec<u64> = book.entries().iter().filter(moved).map(|s| s.entry.number).collect();
+        prop_assert_eq!(book.moves().map(|s| s.entry.number).collect::<Vec<_>>(), numbers);
+        let (from, until) = (day(50), day(200));
+        let inside = |s: &&Arc<Sealed>| moved(s) && from <= s.entry.day && s.entry.day <= until;
+        let mut days: Vec<(Date, u64)> = book.entries().iter().filter(inside).map(|s| (s.entry.day, s.entry.number)).collect();
+        days.sort();
+        prop_assert_eq!(book.count_moves(from, until), days.len());
+        prop_assert_eq!(book.moves_of(from, until).map(|s| (s.entry.day, s.entry.number)).collect::<Vec<_>>(), days);
+        for (account, balance) in book.balances() {
+            prop_assert_eq!(book.turnover(account, from, until), walked(&book, account, from, until));
+            prop_assert_eq!(walked(&book, account, Date::MIN, Date::MAX).net(), balance);
+        }
+        let live = book.entries().iter().filter(|s| !book.is_undone(s.entry.number));
+        let gave = live.map(|s| match &s.entry.what {
+            What::Contribution { amount, .. } => *amount - book.refunded(s.entry.number).0,
+            _ => Fen::ZERO,
+        });
+        prop_assert_eq!(book.gave("1-101"), gave.sum::<Fen>());
+    }
 
     #[test]
     fn any_sequence_balances_and_never_pays_out_what_is_not_there(drafts in prop::collection::vec(anything(), 0..60)) {
@@ -230,7 +263,11 @@ fn a_count_books_the_difference_and_closes_the_days_before() {
     let mut book = Book::default();
     let wang = Account::Cash(PEOPLE[0].into());
     entered(&mut book, PEOPLE[0], 10, contribution(1, Fen::yuan(100), wang.clone()));
+    // At the end of January, the thirtieth day after its first, money was there; it is to be counted until somebody does.
+    assert_eq!(book.to_count(&wang, day(31)), Some(day(30)));
+    assert_eq!((book.to_count(&wang, day(30)), book.to_count(&Account::Fees, day(31))), (None, None));
     entered(&mut book, PEOPLE[2], 30, What::Count { held: wang.clone(), counted: Fen::yuan(95) });
+    assert_eq!(book.to_count(&wang, day(31)), None);
     assert_eq!((book.balance(&wang), book.balance(&Account::Differences)), (Fen::yuan(95), Fen::yuan(5)));
     let late = contribution(2, Fen::yuan(100), wang.clone());
     assert!(matches!(refused(&mut book, PEOPLE[0], 30, late.clone()), Refusal::Counted { .. }));

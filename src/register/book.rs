@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::shared::{Digits, Keeper, Member, Trees};
 use super::version::{HybridClock, Versioned};
-use super::{Household, LivePass, Pass, Snapshot, Vehicle, migration};
+use super::{Household, Pass, Snapshot, Vehicle, migration};
 use crate::ledger::board::Compound;
 use crate::ledger::journal::Page;
 use crate::ledger::{BookError, Draft, Ledger, Sealed};
@@ -42,26 +42,16 @@ pub enum Change {
     Keeper(Keeper),
 }
 
-/// A change with its author and time; never deleted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When.
-    pub at: Timestamp,
-    /// Who: `command line`, a steward's name.
-    pub by: String,
-    /// What.
-    pub change: Change,
-}
-
 /// The register.
 pub struct Register {
     pub(super) store: Arc<Store>,
     pub(super) trees: Trees,
     /// How often each pass has let in, shared by all snapshots.
     pub(super) counts: Mutex<HashMap<u64, Arc<AtomicU32>>>,
-    changes: Tree,
+    /// The history ([`super::history`]).
+    pub(super) changes: Tree,
     pub(super) ledger: Ledger,
-    current: ArcSwap<Snapshot>,
+    pub(super) current: ArcSwap<Snapshot>,
     /// Changes are numbered one after the other.
     pub(super) writing: Mutex<()>,
     /// Each record as its fields with their authors, by its key.
@@ -126,6 +116,17 @@ impl Register {
         self.trees.households.all()
     }
 
+    /// The household of this key, such as `2-301`.
+    pub fn household(&self, key: &str) -> Result<Option<Household>, StoreError> {
+        self.trees.households.get(key.as_bytes())
+    }
+
+    /// The visitor's pass of this number, with its count of this moment.
+    pub fn pass(&self, id: u64) -> Result<Option<Pass>, StoreError> {
+        let count = |pass: &Pass| self.counts.lock().get(&id).map_or(pass.used, |used| used.load(Ordering::Acquire));
+        Ok(self.trees.passes.get::<Pass>(&id.to_be_bytes())?.map(|pass| Pass { used: count(&pass), ..pass }))
+    }
+
     /// All visitors' passes, also those that are over, in the order of their numbers, with their counts of this moment.
     pub fn passes(&self) -> Result<Vec<Pass>, StoreError> {
         let counts = self.counts.lock();
@@ -179,14 +180,9 @@ impl Register {
         let stewards = book.balances().filter_map(|(account, _)| account.holder().map(str::to_owned));
         Ok(Compound {
             names: stewards.chain(households.iter().map(|h| h.name.clone())).collect(),
-            cars: self.snapshot().vehicles().iter().map(|v| (v.plate, v.household.clone())).collect(),
+            cars: self.snapshot().vehicles().iter().map(|v| v.dues.paid).collect(),
             households: households.iter().map(Household::key).collect(),
         })
-    }
-
-    /// The history of changes, oldest first.
-    pub fn changes(&self) -> Result<Vec<Entry>, StoreError> {
-        self.changes.all()
     }
 
     /// Makes all of these changes or, if something fails, none. When this returns they are on the disk, and the lane sees
@@ -232,57 +228,16 @@ impl Register {
             }
             (Err(error), _) => return Err(error.into()),
         };
-        self.refresh()?;
+        self.refresh_after(changes, &entered)?;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(entered)
-    }
-
-    /// Adds lines to the history, after as many as the batch has already.
-    pub(super) fn note_changes_from(
-        &self,
-        batch: &mut Batch,
-        by: &str,
-        at: Timestamp,
-        before: u64,
-        changes: &[Change],
-    ) -> Result<(), StoreError> {
-        let last = self.changes.last_number()? + before;
-        for (n, change) in (last + 1..).zip(changes) {
-            let entry = Entry { at, by: by.to_owned(), change: change.clone() };
-            batch.put(&self.changes, n.to_be_bytes(), &entry);
-        }
-        Ok(())
-    }
-
-    /// Makes a new snapshot: every car with what the book says of it.
-    pub(super) fn refresh(&self) -> Result<(), StoreError> {
-        let book = self.ledger.book();
-        let mut vehicles: Vec<Vehicle> = self.trees.vehicles.all()?;
-        let dues = book.all_dues(vehicles.iter().map(|v| (&v.plate, v.household.as_str())));
-        for (vehicle, dues) in vehicles.iter_mut().zip(dues) {
-            vehicle.dues = dues;
-        }
-        self.current.store(Arc::new(Snapshot::new(vehicles).with_passes(self.live_passes()?)));
-        Ok(())
-    }
-
-    /// The passes that are good, are to be, or were until a day ago (so that their visitor is told why), with their counts.
-    fn live_passes(&self) -> Result<Vec<LivePass>, StoreError> {
-        let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
-        let (all, mut counts) = (self.trees.passes.all::<Pass>()?, self.counts.lock());
-        // A number that is given again starts from nothing.
-        counts.retain(|id, _| all.iter().any(|pass| pass.id == *id));
-        let live = |pass: Pass| {
-            let used = counts.entry(pass.id).or_default();
-            used.fetch_max(pass.used, Ordering::AcqRel);
-            LivePass::new(pass, used.clone())
-        };
-        Ok(all.into_iter().filter(|p| p.to > yesterday).map(live).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn vehicle(plate: &str) -> Vehicle {

@@ -5,6 +5,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use super::demo_book::{STEWARDS, TREASURER};
 use super::{Change, Dues, Household, Register, Vehicle, demo_book};
 use crate::ledger::BookError;
 use crate::plate::Plate;

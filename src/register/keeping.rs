@@ -47,7 +47,7 @@ impl Register {
             Err(error @ StoreError::Unsure { .. }) => return Err(BookError::Unsure { number: page.doubt(), error }),
             Err(error) => return Err(error.into()),
         };
-        self.refresh()?;
+        self.refresh_after(&[], &entered)?;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(entered.len())
     }

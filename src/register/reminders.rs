@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Household, Snapshot, Stand, Standing};
+use super::{Household, Snapshot, Stand, Standing, Vehicle};
 use crate::plate::Plate;
 
 /// One reminder.
@@ -27,25 +27,35 @@ pub struct Reminder {
     pub days_left: i32,
 }
 
-/// The cars whose paid term, grace or exemption ends within so many days, the most urgent first.
-pub fn reminders(snapshot: &Snapshot, households: &[Household], today: Date, days: u16) -> Vec<Reminder> {
+/// The cars whose paid term, grace or exemption ends within so many days, each with how it stands and that last day.
+fn ending(snapshot: &Snapshot, today: Date, days: u16) -> impl Iterator<Item = (&Vehicle, Stand, Date)> {
     let horizon = today.checked_add(i64::from(days).days()).unwrap_or(Date::MAX);
-    let by_key: HashMap<String, &Household> = households.iter().map(|h| (h.key(), h)).collect();
-    let due = snapshot.vehicles().iter().filter_map(|vehicle| {
+    snapshot.vehicles().iter().filter_map(move |vehicle| {
         let stand = vehicle.stand(today);
         let until = stand.until.filter(|until| *until <= horizon)?;
-        if !matches!(stand.standing, Standing::Paid | Standing::Grace | Standing::Exempt) {
-            return None;
-        }
+        let good = matches!(stand.standing, Standing::Paid | Standing::Grace | Standing::Exempt);
+        good.then_some((vehicle, stand, until))
+    })
+}
+
+/// How many there are to remind.
+pub fn count(snapshot: &Snapshot, today: Date, days: u16) -> usize {
+    ending(snapshot, today, days).count()
+}
+
+/// The cars whose paid term, grace or exemption ends within so many days, the most urgent first.
+pub fn reminders(snapshot: &Snapshot, households: &[Household], today: Date, days: u16) -> Vec<Reminder> {
+    let by_key: HashMap<String, &Household> = households.iter().map(|h| (h.key(), h)).collect();
+    let due = ending(snapshot, today, days).map(|(vehicle, stand, until)| {
         let household = by_key.get(&vehicle.household);
-        Some(Reminder {
+        Reminder {
             plate: vehicle.plate,
             household: vehicle.household.clone(),
             name: household.map(|h| h.name.clone()).unwrap_or_default(),
             phone: household.and_then(|h| h.phone.clone()),
             stand,
             days_left: until.since(today).map_or(0, |span| span.get_days()),
-        })
+        }
     });
     let mut due: Vec<Reminder> = due.collect();
     due.sort_by_key(|r| (r.days_left, r.plate));

@@ -61,6 +61,7 @@ pub(super) fn keep_passes_days(data: &config::Data) -> u32 {
 
 fn forget(site: &Site) -> Result<usize, StoreError> {
     let (now, data) = (Timestamp::now(), &site.gate.config.data);
+    let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
     let newest = site.gate.events.newest(1, None)?.first().map(|event| event.at);
     if !site.forgetting.caution.lock().may_delete(&SystemClock, newest) {
         return Ok(0);
@@ -70,10 +71,11 @@ fn forget(site: &Site) -> Result<usize, StoreError> {
     let signals = site.gate.signals.prune(now, data.keep_events_days)?;
     let passes = {
         let _changing = site.register_lock.lock();
-        let days = i64::from(keep_passes_days(data));
-        site.gate.register.forget_passes(now - SignedDuration::from_hours(24 * days))?
+        let over_before = before(keep_passes_days(data));
+        let register = &site.gate.register;
+        register.forget_passes(over_before)? + register.forget_visitors(|pass| pass.to < over_before)?
     };
-    let gone = events + notes + signals + passes + site.corrections.prune(now, data.keep_events_days)?;
+    let gone = events + notes + signals + passes + forget_corrections(site, before)?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
     let thinned = site.gate.events.thin_out(data.into())?;
     if thinned.pictures > 0 {
@@ -84,4 +86,11 @@ fn forget(site: &Site) -> Result<usize, StoreError> {
     }
     *site.forgetting.last.lock() = Some(Run { at: now, gone, thinned });
     Ok(gone)
+}
+
+/// Pictures that were kept as test data: a registered car's go when its arrivals go, a stranger's when a stranger's do.
+fn forget_corrections(site: &Site, before: impl Fn(u32) -> Timestamp) -> Result<usize, StoreError> {
+    let (data, cars) = (&site.gate.config.data, site.gate.register.snapshot());
+    let (strangers, all) = (before(data.keep_strangers_days), before(data.keep_events_days));
+    site.corrections.prune(|c| if cars.get(&c.plate).is_some() { all } else { strangers.max(all) })
 }

@@ -163,3 +163,8 @@ pub type Answer = Result<Response, Refusal>;
 pub fn page(template: &impl Template) -> Answer {
     Ok(Html(template.render()?).into_response())
 }
+
+/// Draws a form again, with what was wrong in it.
+pub fn again(template: &impl Template) -> Answer {
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(template.render()?)).into_response())
+}

@@ -1,12 +1,12 @@
 //! Readings that a steward put right: the picture and the true plate, kept as test data of this very gate.
 //!
 //! `corrections/manifest.tsv` in the data folder is what `plategate eval --manifest` reads. The pictures go when the
-//! arrivals' own would.
+//! arrivals' own would: a stranger's sooner than a registered car's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -71,10 +71,9 @@ impl Corrections {
         self.write_manifest()
     }
 
-    /// Deletes those whose arrival is older than so many days.
-    pub fn prune(&self, now: Timestamp, days: u32) -> Result<usize, StoreError> {
-        let oldest = now - SignedDuration::from_hours(24 * i64::from(days));
-        self.delete(|c| c.at < oldest)
+    /// Deletes those whose arrival was before the moment from which it is kept.
+    pub fn prune(&self, kept_from: impl Fn(&Correction) -> Timestamp) -> Result<usize, StoreError> {
+        self.delete(|c| c.at < kept_from(c))
     }
 
     /// Deletes those of a plate; gives how many there were.
@@ -118,6 +117,8 @@ impl Corrections {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::gate::event::Rule;
     use crate::store::events::tests::arrival;
@@ -136,8 +137,8 @@ mod tests {
         let manifest = || std::fs::read_to_string(folder.path().join("corrections/manifest.tsv")).unwrap();
         assert_eq!(manifest(), "path\ttext\tset\n00000001.jpg\t苏F12347\tcorrected\n");
         assert!(folder.path().join("corrections/00000001.jpg").exists());
-        assert_eq!(corrections.prune(Timestamp::now(), 3).unwrap(), 0);
-        assert_eq!(corrections.prune(Timestamp::now(), 1).unwrap(), 1);
+        assert_eq!(corrections.prune(|_| at).unwrap(), 0);
+        assert_eq!(corrections.prune(|_| Timestamp::now()).unwrap(), 1);
         assert!(!folder.path().join("corrections/00000001.jpg").exists() && manifest().lines().count() == 1);
     }
 }

@@ -36,8 +36,7 @@ async fn show(State(site): State<Arc<Site>>, v: Guest, Query(which): Query<Which
     }
     let ledger = site.gate.register.ledger();
     let book = ledger.book();
-    let moves = book.entries().iter().filter(|e| !e.entry.postings.is_empty()).count();
-    let pages = Pages::new(which.page, moves, String::new());
+    let pages = Pages::new(which.page, book.moves().len(), String::new());
     let board = Board::page(&book, &site.gate.register.compound()?, pages.range());
     let entries = board.entries.iter().map(|e| {
         let [zh, en] = e.kind;

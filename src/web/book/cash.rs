@@ -35,6 +35,8 @@ struct Place {
     name: String,
     balance: Fen,
     counted: Option<String>,
+    /// The month's end that is to be counted.
+    to_count: Option<String>,
 }
 
 #[derive(Template)]
@@ -55,12 +57,14 @@ struct CashPage<'a> {
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
     let book = site.gate.register.ledger().book();
+    let today = register::today();
     let money = book.balances().filter(|(account, _)| account.is_money());
     let places = money.map(|(account, balance)| Place {
         account: account.to_string(),
         name: words::account(&v, account),
         balance,
         counted: book.counted(account).map(|day| day.to_string()),
+        to_count: book.to_count(account, today).map(|day| day.to_string()),
     });
     let keeps_money = |u: &crate::accounts::User| !u.disabled && u.is_any(Cashier::ROLES);
     let mut users = site.accounts.users()?;
@@ -74,7 +78,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
         offers: OfferLine::all(&book, &v),
         others: users.into_iter().map(|u| u.name).collect(),
         treasurer: v.may::<Treasurer>(),
-        today: register::today().to_string(),
+        today: today.to_string(),
         once: code::secret(),
         v: &v,
     })

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Common, Line, enter, purse, words, yuan};
 use crate::accounts::code;
-use crate::ledger::statement::origin;
+use crate::ledger::entry::origin;
 use crate::ledger::{Account, Fen, Hash, Sealed, What};
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::sent::Sent;

@@ -133,6 +133,8 @@ struct BookPage<'a> {
     total: Fen,
     offers: Vec<OfferLine>,
     due: usize,
+    /// Places whose money was not counted at the month's end.
+    uncounted: usize,
     lines: Vec<Line>,
     pages: Pages,
     head: String,
@@ -149,7 +151,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(which): Qu
     let pages = Pages::new(which.page, book.entries().len(), String::new());
     let newest = book.entries().iter().rev().skip((pages.page - 1) * PAGE).take(PAGE);
     let lines = newest.map(|sealed| Line::of(&book, sealed, &v)).collect();
-    let places = places(&book, &v);
+    let (places, today) = (places(&book, &v), register::today());
     let (number, hash) = book.head();
     page(&BookPage {
         fault: ledger.fault().map(ToString::to_string),
@@ -157,7 +159,8 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(which): Qu
         total: places.iter().map(|(_, fen)| *fen).sum(),
         places,
         offers: OfferLine::all(&book, &v),
-        due: due(&site)?.len(),
+        due: reminders::count(&site.gate.register.snapshot(), today, site.gate.config.ledger.remind_days),
+        uncounted: book.balances().filter(|(account, _)| book.to_count(account, today).is_some()).count(),
         lines,
         pages,
         head: format!("{number}:{hash}"),

@@ -11,8 +11,8 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::words;
-use crate::ledger::statement::months;
-use crate::ledger::{Fen, Period, Statement, export};
+use crate::ledger::statement::{self, Row, months};
+use crate::ledger::{Book, Fen, Period, Statement, export};
 use crate::register::{self, exchange};
 use crate::web::Site;
 use crate::web::refusal::{Answer, Refusal, page};
@@ -45,6 +45,21 @@ impl Asked {
 /// Rows on the page: more is for a file, not for a telephone and not for a wall.
 const MOST_ROWS: usize = 1000;
 
+/// A row with its kind and its places in the visitor's language.
+struct Line<'a> {
+    row: &'a Row,
+    kind: &'static str,
+    places: String,
+}
+
+impl<'a> Line<'a> {
+    fn of(row: &'a Row, book: &Book, v: &Visit) -> Line<'a> {
+        let places: Vec<String> = row.places.iter().map(|account| words::account(v, account)).collect();
+        let kind = book.entry(row.number).map_or("", |sealed| words::kind(v, &sealed.entry.what));
+        Line { row, kind, places: places.join(" → ") }
+    }
+}
+
 /// A sum with its name.
 type Sum = (String, Fen);
 
@@ -57,7 +72,7 @@ struct StatementPage<'a> {
     places: Vec<(String, [Fen; 4])>,
     income: Vec<Sum>,
     spent: Vec<Sum>,
-    rows: Vec<(&'a crate::ledger::statement::Row, String)>,
+    rows: Vec<Line<'a>>,
     /// Rows that only the file has.
     more: usize,
     months: Vec<String>,
@@ -69,12 +84,9 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Qu
     let (book, period) = (site.gate.register.ledger().book(), asked.period()?);
     let s = Statement::with_rows(&book, period, MOST_ROWS);
     let today = register::today();
-    let first = book.entries().iter().map(|e| e.entry.day).min().unwrap_or(today);
-    let sums = |lines: &[crate::ledger::statement::Line]| -> Vec<Sum> {
+    let first = book.first_day().unwrap_or(today);
+    let sums = |lines: &[statement::Line]| -> Vec<Sum> {
         lines.iter().map(|l| (words::account(&v, &l.account), l.amount)).collect()
-    };
-    let places = |row: &crate::ledger::statement::Row| {
-        row.places.iter().map(|a| words::account(&v, a)).collect::<Vec<_>>().join(" → ")
     };
     page(&StatementPage {
         period: period.to_string(),
@@ -85,7 +97,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Qu
             .collect(),
         income: sums(&s.income),
         spent: sums(&s.spent),
-        rows: s.rows.iter().map(|row| (row, places(row))).collect(),
+        rows: s.rows.iter().map(|row| Line::of(row, &book, &v)).collect(),
         more: s.moves - s.rows.len(),
         months: months(today, 24).iter().filter(|m| m.until >= first).map(ToString::to_string).collect(),
         years: (first.year()..=today.year()).rev().map(|y| format!("{y:04}")).collect(),
