@@ -9,7 +9,7 @@ use crate::camera::rendered::{ArmUp, Arrival, Script};
 use crate::gate::event::{Event, Outcome, Rule};
 use crate::plate::{Colour, Plate};
 use crate::register::Register;
-use crate::register::demo::{NEAR_MISS, PAID, PAID_GREEN, STRANGER, UNPAID};
+use crate::register::demo::{NEAR_MISS, PAID, PAID_GREEN, STEWARDS, STRANGER, TREASURER, UNPAID};
 use crate::web::words;
 
 /// The cars of `--once`: plate, colour, by night, and what must happen to each.
@@ -38,16 +38,21 @@ pub fn script(once: bool, register: &Register, arm_up: ArmUp) -> Script {
     Script::forever(cars, arm_up)
 }
 
-/// People who may sign in to the demo's page, with passwords made anew at each start: one who runs everything, and a resident
-/// of a household that has paid.
+/// People who may sign in to the demo's page, with passwords made anew at each start: one who runs everything, one of each
+/// role, and a resident of a household that has paid.
 pub fn sign_in(accounts: &Accounts, register: &Register) -> anyhow::Result<String> {
     let password = code::for_people();
-    if accounts.user(NAME)?.is_some() {
-        accounts.set_password(NAME, &password)?;
-    } else {
-        accounts.add(NAME, &password, &[Role::Steward, Role::Treasurer, Role::Maintainer])?;
+    let everything: &[Role] = &[Role::Steward, Role::Treasurer, Role::Maintainer];
+    for (name, roles) in std::iter::once((NAME, everything)).chain(people()) {
+        if accounts.user(name)?.is_some() {
+            accounts.set_password(name, &password)?;
+        } else {
+            accounts.add(name, &password, roles)?;
+        }
     }
     let mut told = format!("Sign in as {NAME} with the password {password}");
+    let others: Vec<String> = people().map(|(name, roles)| format!("{name} ({})", roles[0].word())).collect();
+    told += &format!("\nOr, with the same password, as {}", others.join(", "));
     if let Some((household, name, password)) = resident(accounts, register)? {
         told += &format!("\nOr as {name}, a resident of {household}, with the password {password}");
     }
@@ -72,8 +77,15 @@ fn resident(accounts: &Accounts, register: &Register) -> anyhow::Result<Option<(
     Ok(Some((key, name, password)))
 }
 
-/// The name of the demo's person.
+/// The name of the demo's person who may do everything.
 const NAME: &str = "demo";
+
+/// Those who keep the demo's book, and one who may only look: to see what each role sees, and to hand cash over.
+fn people() -> impl Iterator<Item = (&'static str, &'static [Role])> {
+    const AUDITOR: &str = "周敏";
+    let steward: (_, &[Role]) = (STEWARDS[0], &[Role::Steward]);
+    [steward, (TREASURER, &[Role::Treasurer]), (AUDITOR, &[Role::Auditor])].into_iter()
+}
 
 /// A new data folder for one run, so that an earlier run's register does not change the answers.
 pub fn fresh_folder() -> PathBuf {
