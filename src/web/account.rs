@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
 
-use super::refusal::{Answer, Refusal, page};
+use super::refusal::{Answer, Refusal, again, page};
 use super::sent::Sent;
 use super::sign_in::Member;
 use super::visit::{Anyone, Signed, Visit};
@@ -126,10 +126,7 @@ async fn second(
         }
         Err(error @ AccountError::Second) => {
             let wrong = Some(v.say(error.zh(), &error.to_string()).to_owned());
-            let mut response =
-                page(&SecondPage { v: &v, qr: square(&enrolment.url()), secret: enrolment.secret(), wrong })?;
-            *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            again(&SecondPage { v: &v, qr: square(&enrolment.url()), secret: enrolment.secret(), wrong })
         }
         Err(other) => Err(other.into()),
     }

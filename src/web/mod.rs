@@ -12,6 +12,7 @@
 mod account;
 mod api;
 mod arrivals;
+mod asked;
 pub mod book;
 pub mod by_hand;
 pub mod cars;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Extension, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use axum_login::{AuthSession, AuthUser, AuthnBackend};
 use governor::clock::{Clock, DefaultClock};
@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tower_sessions::Session;
 
 use super::Site;
-use super::refusal::{Answer, Refusal, page};
+use super::refusal::{Answer, Refusal, again, page};
 use super::sent::{Early, Sent};
 use super::sessions::Sessions;
 use super::visit::{Anyone, Guest, Signed, Visit};
@@ -199,9 +199,7 @@ async fn sign_in(
     let found = site.door.hash(move || accounts.sign_in(&sent.name, &sent.password, &sent.digits)).await??;
     let Some(user) = found else {
         site.accounts.audit.add("-", "登录失败", &name, Some(v.from))?;
-        let mut response = page(&SignInPage { v: &v, name: &name, wrong: true })?;
-        *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-        return Ok(response);
+        return again(&SignInPage { v: &v, name: &name, wrong: true });
     };
     begin(&site, &v, auth, user).await
 }
@@ -251,14 +249,13 @@ async fn setup_form(State(site): State<Arc<Site>>, v: Guest) -> Answer {
     page(&SetupPage { v: &v, name: "", code: "", wrong: None })
 }
 
-#[derive(Deserialize)]
-struct First {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    password: String,
+/// Somebody new, with the code that lets them in and the name and password that they choose.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Newcomer {
+    pub code: String,
+    pub name: String,
+    pub password: String,
 }
 
 /// The first person: steward and maintainer at once, who lets the others in.
@@ -266,14 +263,10 @@ async fn set_up(
     State(site): State<Arc<Site>>,
     v: Guest,
     Extension(auth): Extension<Auth>,
-    Early(sent): Early<First>,
+    Early(sent): Early<Newcomer>,
 ) -> Answer {
     site.door.may_try(v.from, "first sign-in")?;
-    let again = |wrong: &str| -> Result<Response, Refusal> {
-        let mut response = page(&SetupPage { v: &v, name: &sent.name, code: &sent.code, wrong: Some(wrong) })?;
-        *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-        Ok(response)
-    };
+    let again = |wrong: &str| again(&SetupPage { v: &v, name: &sent.name, code: &sent.code, wrong: Some(wrong) });
     let Some(wanted) = site.setup_code() else { return Ok(Redirect::to("/sign-in").into_response()) };
     if !code::same(&wanted, &sent.code.trim().to_lowercase()) {
         site.accounts.audit.add("-", "首次设置码错误", "", Some(v.from))?;

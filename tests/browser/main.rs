@@ -10,6 +10,7 @@ mod empty;
 mod first_day;
 mod gates;
 mod keyboard;
+mod script_off;
 mod secure;
 #[path = "../support/mod.rs"]
 mod support;

@@ -98,7 +98,7 @@ pub(super) struct Shown {
 ))]
 pub(super) async fn present(State(site): State<Arc<Site>>, v: Signed<Steward>, Body(shown): Body<Shown>) -> Answer {
     let id = visitors::present(&site, &v, &shown.code)?;
-    let pass = site.gate.register.passes()?.into_iter().find(|p| p.id == id).ok_or(Refusal::NotFound)?;
+    let pass = site.gate.register.pass(id)?.ok_or(Refusal::NotFound)?;
     Ok(Json(super::register::pass_json(&pass, site.digits.of(id)?)).into_response())
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn present(State(site): State<Arc<Site>>, v: Signed<Steward>, B
 ))]
 pub(super) async fn code(State(site): State<Arc<Site>>, _: Signed<Reader>, Path(id): Path<u64>) -> Answer {
     let fleet = site.gate.fleet.as_ref().ok_or(Refusal::NotFound)?;
-    let pass = site.gate.register.passes()?.into_iter().find(|p| p.id == id).ok_or(Refusal::NotFound)?;
+    let pass = site.gate.register.pass(id)?.ok_or(Refusal::NotFound)?;
     let code = crate::fleet::pass_code::issue(&fleet.identity, &pass).map_err(|error| {
         tracing::error!(error, "a pass code could not be signed");
         Refusal::Broken

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::{Body, Problem, Program};
 use crate::ledger::{Fen, Hash, Purpose, What};
@@ -19,6 +19,24 @@ use crate::web::Site;
 use crate::web::book::{Common, Taken, enter, keep, offered, purse, taken};
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::visit::{Cashier, Signed, Visit};
+
+/// Why nothing was entered: for the description of every route here.
+#[allow(dead_code)]
+#[derive(IntoResponses)]
+enum Refused {
+    /// No token
+    #[response(status = 401)]
+    NoToken(Problem),
+    /// Neither steward nor treasurer, or the bank and not the treasurer
+    #[response(status = 403)]
+    NotTheirs(Problem),
+    /// More than is taken
+    #[response(status = 413)]
+    TooLarge(Problem),
+    /// What cannot be: a wrong amount or day, no such car, campaign, offer or receipt, too little money there
+    #[response(status = 422)]
+    CannotBe(Problem),
+}
 
 /// Enters it; gives the entry.
 async fn entered(site: &Arc<Site>, v: &Visit, common: Common, what: What) -> Answer {
@@ -82,10 +100,7 @@ pub(super) struct NewContribution {
 /// Takes a contribution.
 #[utoipa::path(post, path = "/api/v1/book/contributions", request_body = NewContribution, responses(
     (status = 201, description = "The entry", body = serde_json::Value),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer, or the bank and not the treasurer", body = Problem),
-    (status = 413, description = "More than is taken", body = Problem),
-    (status = 422, description = "What cannot be", body = Problem),
+    Refused,
 ))]
 pub(super) async fn contribute(
     State(site): State<Arc<Site>>,
@@ -134,10 +149,7 @@ pub(super) struct NewFee {
 /// Takes a fee.
 #[utoipa::path(post, path = "/api/v1/book/fees", request_body = NewFee, responses(
     (status = 201, description = "The entry", body = serde_json::Value),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer, or the bank and not the treasurer", body = Problem),
-    (status = 413, description = "More than is taken", body = Problem),
-    (status = 422, description = "What cannot be", body = Problem),
+    Refused,
 ))]
 pub(super) async fn pay_fee(State(site): State<Arc<Site>>, v: Signed<Cashier>, Body(new): Body<NewFee>) -> Answer {
     let wanted = Taken {
@@ -188,10 +200,7 @@ pub(super) struct NewSpending {
 /// Enters something that was paid for.
 #[utoipa::path(post, path = "/api/v1/book/spendings", request_body = NewSpending, responses(
     (status = 201, description = "The entry", body = serde_json::Value),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer, or the bank and not the treasurer", body = Problem),
-    (status = 413, description = "More than is taken", body = Problem),
-    (status = 422, description = "What cannot be", body = Problem),
+    Refused,
 ))]
 pub(super) async fn spend(State(site): State<Arc<Site>>, v: Signed<Cashier>, Body(new): Body<NewSpending>) -> Answer {
     let receipt = new.receipt.as_deref().map(|hash| known_receipt(&site, hash)).transpose()?;
@@ -211,10 +220,7 @@ fn known_receipt(site: &Site, hash: &str) -> Result<Hash, Refusal> {
 #[utoipa::path(post, path = "/api/v1/book/receipts",
     request_body(content = Vec<u8>, content_type = "image/jpeg", description = "JPEG, PNG or WebP"), responses(
     (status = 201, description = "Its name", body = serde_json::Value),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer", body = Problem),
-    (status = 413, description = "More than is taken", body = Problem),
-    (status = 422, description = "Not a photograph", body = Problem),
+    Refused,
 ))]
 pub(super) async fn receipt(
     State(site): State<Arc<Site>>,
@@ -253,10 +259,7 @@ pub(super) struct NewRefund {
 /// Gives money back.
 #[utoipa::path(post, path = "/api/v1/book/refunds", request_body = NewRefund, responses(
     (status = 201, description = "The entry", body = serde_json::Value),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer, or the bank and not the treasurer", body = Problem),
-    (status = 413, description = "More than is taken", body = Problem),
-    (status = 422, description = "What cannot be", body = Problem),
+    Refused,
 ))]
 pub(super) async fn refund(State(site): State<Arc<Site>>, v: Signed<Cashier>, Body(new): Body<NewRefund>) -> Answer {
     let (amount, out_of) = (fen(new.amount)?, purse(&v, new.out_of.word())?);
@@ -285,10 +288,7 @@ pub(super) struct NewOffer {
 /// Offers cash to somebody; it moves when they confirm.
 #[utoipa::path(post, path = "/api/v1/book/offers", request_body = NewOffer, responses(
     (status = 201, description = "The entry; its number is the offer's", body = serde_json::Value),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer", body = Problem),
-    (status = 413, description = "More than is taken", body = Problem),
-    (status = 422, description = "What cannot be", body = Problem),
+    Refused,
 ))]
 pub(super) async fn offer(State(site): State<Arc<Site>>, v: Signed<Cashier>, Body(new): Body<NewOffer>) -> Answer {
     let what = offered(&site, &v, &new.to, fen(new.amount)?)?;
@@ -300,9 +300,7 @@ pub(super) async fn offer(State(site): State<Arc<Site>>, v: Signed<Cashier>, Bod
     params(("offer" = u64, Path, description = "Its number")), responses(
     (status = 201, description = "The entry", body = serde_json::Value),
     (status = 400, description = "Not a number", body = Problem),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer", body = Problem),
-    (status = 422, description = "No open offer to this user", body = Problem),
+    Refused,
 ))]
 pub(super) async fn confirm(
     State(site): State<Arc<Site>>,
@@ -318,9 +316,7 @@ pub(super) async fn confirm(
     params(("offer" = u64, Path, description = "Its number")), responses(
     (status = 201, description = "The entry", body = serde_json::Value),
     (status = 400, description = "Not a number", body = Problem),
-    (status = 401, description = "No token", body = Problem),
-    (status = 403, description = "Neither steward nor treasurer", body = Problem),
-    (status = 422, description = "No open offer of or to this user", body = Problem),
+    Refused,
 ))]
 pub(super) async fn withdraw(
     State(site): State<Arc<Site>>,

@@ -9,10 +9,10 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::routing::get;
-use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::Site;
+use super::asked::{self, given};
 use super::cars::attachment;
 use super::now::Row;
 use super::refusal::{Answer, Refusal, page};
@@ -51,11 +51,8 @@ pub struct Find {
 impl Find {
     /// The query, or what is wrong with it.
     pub(super) fn parse(&self) -> Result<index::Query, Refusal> {
-        let given =
-            |value: &Option<String>| value.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
-        let day = given(&self.day).map(|text| text.parse::<Date>()).transpose();
-        let day = day.map_err(|_| Refusal::bad("日期应如 2026-11-25", "day: a day such as 2026-11-25 is expected"))?;
-        let outcome = given(&self.outcome).map(|text| outcome_of(&text).ok_or(text)).transpose().map_err(|_| {
+        let day = asked::day(&self.day)?;
+        let outcome = given(&self.outcome).map(|text| outcome_of(text).ok_or(text)).transpose().map_err(|_| {
             Refusal::bad("结果只能是 opened、refused、failed 或 seen", "outcome: opened, refused, failed or seen")
         })?;
         let plate = given(&self.plate).map(|text| {

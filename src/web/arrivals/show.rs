@@ -14,7 +14,7 @@ use crate::gate::event::{Event, Finding, Heading, PulseReport, SlotRead};
 use crate::plate::Plate;
 use crate::web::cars::car_address;
 use crate::web::now::Row;
-use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::refusal::{Answer, Refusal, again, page};
 use crate::web::sent::Sent;
 use crate::web::visit::{Reader, Signed, Steward, Visit};
 use crate::web::{Auth, Site, say_next};
@@ -171,13 +171,12 @@ async fn correct(
         Ok(plate) => plate,
         Err(error) => {
             let wrong = Some(v.say(error.zh(), &error.to_string()).to_owned());
-            let mut response = page(&ArrivalPage { wrong, ..ArrivalPage::new(&site, &v, &event)? })?;
-            *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(response);
+            return again(&ArrivalPage { wrong, ..ArrivalPage::new(&site, &v, &event)? });
         }
     };
     site.corrections.keep(&site.gate.events, &event, plate, v.name())?;
-    site.accounts.audit.add(v.name(), "更正识别", &format!("{id}: {} → {plate}", event.text), Some(v.from))?;
+    // By its number: the log is kept for good, and the plate may be a stranger's.
+    site.accounts.audit.add(v.name(), "更正识别", &id.to_string(), Some(v.from))?;
     say_next(&auth, v.t("已更正，这张照片会留作本地测试数据")).await;
     Ok(Redirect::to(&format!("/arrivals/{id}")).into_response())
 }

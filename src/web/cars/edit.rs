@@ -18,7 +18,7 @@ use crate::plate::{PROVINCES, Plate, PlateError};
 use crate::register::{self, Change, Household, Vehicle};
 use crate::store::events::Events;
 use crate::web::book::words::book_error;
-use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::refusal::{self, Answer, Refusal, page};
 use crate::web::sent::Sent;
 use crate::web::visit::{Reader, Signed, Steward, Visit};
 use crate::web::{Auth, Site, say_next};
@@ -145,7 +145,7 @@ pub fn save(site: &Site, v: &Visit, car: &Car, old: Option<Plate>) -> Result<Pla
         let (zh, en) = ("已经登记在", "is registered already, for");
         return Err((format!("{plate} {zh} {}", taken.household), format!("{plate} {en} {}", taken.household)));
     }
-    let known = site.gate.register.households().map_err(failed)?.into_iter().find(|h| h.key() == household.key());
+    let known = site.gate.register.household(&household.key()).map_err(failed)?;
     if let Some(known) = known {
         // An empty field of the form means "as it was": the household has a page of its own.
         household.name = if household.name.is_empty() { known.name } else { household.name };
@@ -253,9 +253,7 @@ async fn blank(State(site): State<Arc<Site>>, v: Signed<Steward>, Query(car): Qu
 
 fn again(site: &Site, v: &Visit, car: &Car, old: Option<Plate>, (zh, en): &Wrong) -> Answer {
     let wrong = Some(v.say(zh, en).to_owned());
-    let mut response = page(&CarPage { wrong, ..CarPage::new(site, v, car, old)? })?;
-    *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    refusal::again(&CarPage { wrong, ..CarPage::new(site, v, car, old)? })
 }
 
 async fn add(
@@ -293,7 +291,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(plate): Pat
     let plate: Plate = plate.parse().map_err(|_| Refusal::NotFound)?;
     let snapshot = site.gate.register.snapshot();
     let vehicle = snapshot.get(&plate).ok_or(Refusal::NotFound)?;
-    let household = site.gate.register.households()?.into_iter().find(|h| h.key() == vehicle.household);
+    let household = site.gate.register.household(&vehicle.household)?;
     page(&CarPage::new(&site, &v, &Car::of(vehicle, household.as_ref()), Some(plate))?)
 }
 

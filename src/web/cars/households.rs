@@ -67,7 +67,7 @@ struct HouseholdPage<'a> {
 }
 
 fn find(site: &Site, key: &str) -> Result<Household, Refusal> {
-    site.gate.register.households()?.into_iter().find(|h| h.key() == key).ok_or(Refusal::NotFound)
+    site.gate.register.household(key)?.ok_or(Refusal::NotFound)
 }
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(key): Path<String>) -> Answer {

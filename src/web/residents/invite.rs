@@ -59,7 +59,7 @@ async fn invite(
     Path(key): Path<String>,
     Sent(Nothing {}): Sent<Nothing>,
 ) -> Answer {
-    if !site.gate.register.households()?.iter().any(|h| h.key() == key) {
+    if site.gate.register.household(&key)?.is_none() {
         return Err(Refusal::NotFound);
     }
     let days = site.gate.config.residents.invitation_days;

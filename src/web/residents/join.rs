@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use serde::Deserialize;
 
 use crate::accounts::AccountError;
 use crate::ledger::Account;
-use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::refusal::{Answer, again, page};
 use crate::web::sent::Early;
-use crate::web::sign_in::begin;
+use crate::web::sign_in::{Newcomer, begin};
 use crate::web::visit::{Guest, Visit};
 use crate::web::{Auth, Site};
 
@@ -41,28 +40,14 @@ async fn form(v: Guest, Query(told): Query<Told>) -> Answer {
     page(&JoinPage { v: &v, name: "", code: &told.code, wrong: None })
 }
 
-#[derive(Deserialize)]
-struct Joining {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    password: String,
-}
-
 async fn join(
     State(site): State<Arc<Site>>,
     v: Guest,
     Extension(auth): Extension<Auth>,
-    Early(sent): Early<Joining>,
+    Early(sent): Early<Newcomer>,
 ) -> Answer {
     site.door.may_try(v.from, sent.code.trim())?;
-    let again = |wrong: &str| -> Result<Response, Refusal> {
-        let mut response = page(&JoinPage { v: &v, name: &sent.name, code: &sent.code, wrong: Some(wrong) })?;
-        *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-        Ok(response)
-    };
+    let again = |wrong: &str| again(&JoinPage { v: &v, name: &sent.name, code: &sent.code, wrong: Some(wrong) });
     // Looked up before the work of hashing is done for a stranger.
     if site.accounts.invitations.find(&sent.code)?.is_none() {
         site.accounts.audit.add("-", "邀请码错误", "", Some(v.from))?;

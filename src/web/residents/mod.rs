@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::cars::{provinces, standing_words};
-use super::refusal::{Answer, Refusal, page};
+use super::refusal::{Answer, Refusal, again, page};
 use super::sent::Sent;
 use super::visit::{Resident, Signed, Visit};
 use super::visitors::{Line, Sending, Wanted, give_pass, take_pass_back};
@@ -145,9 +145,7 @@ async fn give(
         }
         Err(Refusal::Bad(zh, en)) => {
             let wrong = Some(v.say(&zh, &en).to_owned());
-            let mut response = page(&NewPage::new(&site, &v, &wanted, wrong))?;
-            *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            again(&NewPage::new(&site, &v, &wanted, wrong))
         }
         Err(other) => Err(other),
     }
@@ -165,7 +163,7 @@ struct PassPage<'a> {
 
 async fn one(State(site): State<Arc<Site>>, v: Signed<Resident>, Path(id): Path<u64>) -> Answer {
     let household = own(&v)?;
-    let found = site.gate.register.passes()?.into_iter().find(|p| p.id == id && p.household == household);
+    let found = site.gate.register.pass(id)?.filter(|p| p.household == household);
     // Another household's pass is as if it were not there.
     let pass = found.ok_or(Refusal::NotFound)?;
     let (line, sending) = (Line::of(&pass, &v), Sending::of(&site, &v, &pass)?);

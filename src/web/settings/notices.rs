@@ -6,12 +6,12 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::routing::get;
-use jiff::civil::Date;
 use serde::Deserialize;
 
 use crate::barrier::{By, Input, Note, Reason};
 use crate::store::notes;
 use crate::web::Site;
+use crate::web::asked::{self, given};
 use crate::web::refusal::{Answer, Refusal, page};
 use crate::web::visit::{Reader, Signed, Visit};
 
@@ -37,11 +37,8 @@ pub struct Find {
 impl Find {
     /// The query, or what is wrong with it.
     pub fn parse(&self) -> Result<notes::Query, Refusal> {
-        let given =
-            |value: &Option<String>| value.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
-        let day = given(&self.day).map(|text| text.parse::<Date>()).transpose();
-        let day = day.map_err(|_| Refusal::bad("日期应如 2026-11-25", "day: a day such as 2026-11-25 is expected"))?;
-        let kind = given(&self.kind);
+        let day = asked::day(&self.day)?;
+        let kind = given(&self.kind).map(str::to_owned);
         let alerts = kind.as_deref() == Some("alerts");
         let kind = kind.filter(|_| !alerts);
         if kind.as_ref().is_some_and(|kind| Note::KINDS.iter().all(|(known, _)| known != kind)) {

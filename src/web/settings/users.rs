@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::accounts::{Role, User, code};
 use crate::web::account::role_words;
-use crate::web::refusal::{Answer, Refusal, page};
+use crate::web::refusal::{Answer, Refusal, again, page};
 use crate::web::sent::Sent;
 use crate::web::visit::{Maintainer, Signed, Visit};
 use crate::web::{Auth, Site, say_next};
@@ -81,9 +81,7 @@ async fn add(
         }
         Err(error) => {
             let wrong = v.say(error.zh(), &error.to_string()).to_owned();
-            let mut response = page(&UsersPage::new(&site, &v, &new.name, Some(wrong))?)?;
-            *response.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            again(&UsersPage::new(&site, &v, &new.name, Some(wrong))?)
         }
     }
 }
