@@ -13,6 +13,7 @@ use super::Problem;
 use crate::ledger::{Period, Sealed, Statement};
 use crate::register;
 use crate::web::Site;
+use crate::web::asked;
 use crate::web::book::due;
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::visit::{Reader, Signed};
@@ -52,9 +53,11 @@ pub(super) async fn sums(State(site): State<Arc<Site>>, _: Signed<Reader>) -> An
 #[into_params(parameter_in = Query)]
 pub(super) struct Window {
     /// Older than this number.
+    #[serde(default, deserialize_with = "asked::before")]
     before: Option<u64>,
     /// At most so many; 100 if not said.
     #[param(minimum = 1, maximum = 1000)]
+    #[serde(default, deserialize_with = "asked::count::<_, 1000>")]
     count: Option<usize>,
 }
 
@@ -68,7 +71,7 @@ pub(super) struct Window {
 pub(super) async fn entries(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(window): Query<Window>) -> Answer {
     let book = site.gate.register.ledger().book();
     let older = |e: &&Arc<Sealed>| window.before.is_none_or(|before| e.entry.number < before);
-    let count = window.count.unwrap_or(100).clamp(1, 1000);
+    let count = window.count.unwrap_or(100);
     let entries: Vec<&Sealed> = book.entries().iter().rev().filter(older).take(count).map(|e| &**e).collect();
     Ok(Json(json!(entries)).into_response())
 }

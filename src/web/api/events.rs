@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use super::Problem;
 use crate::gate::event::Event;
 use crate::web::arrivals::{Find, picture_of};
+use crate::web::asked;
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::visit::{Reader, Signed};
 use crate::web::{Site, words};
@@ -27,8 +28,11 @@ pub(super) struct Window {
     /// `opened`, `refused`, `failed` or `seen`.
     outcome: Option<String>,
     /// Older than this number.
+    #[serde(default, deserialize_with = "asked::before")]
     before: Option<u64>,
     /// At most so many, and never more than 200; 20 if not said.
+    #[param(minimum = 1, maximum = 200)]
+    #[serde(default, deserialize_with = "asked::count::<_, 200>")]
     count: Option<usize>,
 }
 
@@ -43,7 +47,7 @@ pub(super) struct Window {
 pub(super) async fn list(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(window): Query<Window>) -> Answer {
     let Window { day, plate, outcome, before, count } = window;
     let query = Find { day, plate, outcome, before }.parse()?;
-    let events = site.gate.events.find(&query, count.unwrap_or(20).clamp(1, 200))?;
+    let events = site.gate.events.find(&query, count.unwrap_or(20))?;
     Ok(Json(events.iter().map(explained).collect::<Vec<_>>()).into_response())
 }
 

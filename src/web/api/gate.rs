@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Body, Problem};
 use crate::camera::CameraState;
 use crate::register::{self, Standing};
+use crate::web::asked;
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::visit::{Inspector, Reader, Signed, Steward};
 use crate::web::{Site, by_hand};
@@ -88,8 +89,11 @@ pub(super) async fn open(State(site): State<Arc<Site>>, v: Signed<Steward>, Body
 #[into_params(parameter_in = Query)]
 pub(super) struct Lines {
     /// Older than this number.
+    #[serde(default, deserialize_with = "asked::before")]
     before: Option<u64>,
     /// At most so many, and never more than 1000; 100 if not said.
+    #[param(minimum = 1, maximum = 1000)]
+    #[serde(default, deserialize_with = "asked::count::<_, 1000>")]
     count: Option<usize>,
 }
 
@@ -101,6 +105,6 @@ pub(super) struct Lines {
     (status = 403, description = "Neither auditor, treasurer nor maintainer", body = Problem),
 ))]
 pub(super) async fn audit(State(site): State<Arc<Site>>, _: Signed<Inspector>, Query(lines): Query<Lines>) -> Answer {
-    let lines = site.accounts.audit.newest(lines.count.unwrap_or(100).clamp(1, 1000), lines.before)?;
+    let lines = site.accounts.audit.newest(lines.count.unwrap_or(100), lines.before)?;
     Ok(Json(lines).into_response())
 }

@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use super::Problem;
 use crate::store::notes::Entry;
 use crate::web::Site;
+use crate::web::asked;
 use crate::web::refusal::{Answer, Refusal};
 use crate::web::settings::notices::{Find, words};
 use crate::web::visit::{Reader, Signed};
@@ -25,8 +26,11 @@ pub(super) struct Window {
     /// `alerts` (what somebody should look at), or one kind such as `did_not_open`.
     kind: Option<String>,
     /// Older than this number.
+    #[serde(default, deserialize_with = "asked::before")]
     before: Option<u64>,
     /// At most so many, and never more than 500; 50 if not said.
+    #[param(minimum = 1, maximum = 500)]
+    #[serde(default, deserialize_with = "asked::count::<_, 500>")]
     count: Option<usize>,
 }
 
@@ -41,7 +45,7 @@ pub(super) struct Window {
 pub(super) async fn list(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(window): Query<Window>) -> Answer {
     let Window { day, kind, before, count } = window;
     let query = Find { day, kind, before }.parse()?;
-    let count = count.unwrap_or(50).clamp(1, 500);
+    let count = count.unwrap_or(50);
     let found = tokio::task::spawn_blocking(move || site.gate.notes.find(&query, count));
     let found = found.await.map_err(|_| Refusal::Broken)??;
     Ok(Json(found.iter().map(explained).collect::<Vec<_>>()).into_response())
