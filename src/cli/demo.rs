@@ -64,7 +64,7 @@ fn resident(accounts: &Accounts, register: &Register) -> anyhow::Result<Option<(
     let plate: Plate = PAID.parse().expect("the demo's plates are well-formed");
     let snapshot = register.snapshot();
     let Some(key) = snapshot.get(&plate).map(|car| car.household.clone()) else { return Ok(None) };
-    let Some(name) = register.households()?.into_iter().find(|h| h.key() == key).map(|h| h.name) else {
+    let Some(name) = register.household(&key)?.map(|household| household.name) else {
         return Ok(None);
     };
     let password = code::for_people();

@@ -93,7 +93,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
             let household = household_of(&household, name)?;
             let register = open()?;
             let key = household.key();
-            let known = register.households()?.into_iter().find(|h| h.key() == key);
+            let known = register.household(&key)?;
             let household = match known {
                 Some(known) if household.name.is_empty() => known,
                 _ => household,
@@ -120,7 +120,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
         Action::Import { file, partial, dry_run } => import(&file, partial, dry_run, &folder),
         Action::Export { file } => {
             let register = open()?;
-            let rows = exchange::export(&register.households()?, register.snapshot().vehicles());
+            let rows = exchange::export(&register.households(), register.snapshot().vehicles());
             if file.as_os_str() == "-" {
                 return print_bytes(&exchange::to_csv(&rows));
             }

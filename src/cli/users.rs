@@ -128,7 +128,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
         }
         Action::Invite { household } => {
             anyhow::ensure!(
-                Register::open(store.clone())?.households()?.iter().any(|h| h.key() == household),
+                Register::open(store.clone())?.household(&household)?.is_some(),
                 "there is no household {household}: register its car first (plategate plates add)"
             );
             let (_, code) = accounts.invitations.make(&household, "command line", config.residents.invitation_days)?;

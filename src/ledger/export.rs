@@ -45,7 +45,7 @@ pub fn rows(book: &Book) -> Vec<Vec<String>> {
             entry.at.to_string(),
             entry.by.clone(),
             words::kind_zh(&entry.what).to_owned(),
-            words::about(book, entry),
+            words::about(book, entry, words::account_zh),
             entry.amount().to_string(),
             postings.join("; "),
             entry.note.clone(),

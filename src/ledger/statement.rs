@@ -213,7 +213,7 @@ fn row(book: &Book, entry: &Entry) -> Row {
         day: entry.day,
         by: entry.by.clone(),
         kind: words::kind_zh(&entry.what),
-        about: words::about(book, entry),
+        about: words::about(book, entry, words::account_zh),
         amount: money.clone().map(|p| p.fen).sum(),
         places: money.map(|p| p.account.clone()).collect(),
         undone_by: book.undone_by(entry.number),

@@ -99,10 +99,11 @@ pub fn purpose_en(purpose: Purpose) -> &'static str {
     }
 }
 
-/// What an entry is about, for those who keep the book: plates, households and names are in it.
-pub fn about(book: &Book, entry: &Entry) -> String {
+/// What an entry is about, for those who keep the book: plates, households and names are in it. `account` names accounts in
+/// the reader's language: [`account_zh`] or [`account`](fn@account).
+pub fn about(book: &Book, entry: &Entry, account: fn(&Account) -> String) -> String {
     let of = |number: &u64| {
-        let told = book.entry(*number).map(|e| format!(" {}", about(book, &e.entry))).unwrap_or_default();
+        let told = book.entry(*number).map(|e| format!(" {}", about(book, &e.entry, account))).unwrap_or_default();
         format!("#{number}{told}")
     };
     let car = |plate: &Option<crate::plate::Plate>, household: &str| match plate {
@@ -117,19 +118,19 @@ pub fn about(book: &Book, entry: &Entry) -> String {
             Who::Plate(plate) => format!("{plate} {}", e.reason),
             Who::Household(household) => format!("{household} {}", e.reason),
         },
-        What::Opening { account, plate, household, .. } => match household {
+        What::Opening { account: at, plate, household, .. } => match household {
             Some(household) => car(plate, household),
-            None => account_zh(account),
+            None => account(at),
         },
         What::Contribution { plate, household, .. } => car(plate, household),
         What::Fee { plate, household, from, until, .. } => format!("{household} {plate} {from}..{until}"),
         What::Spending { title, payee, .. } if payee.is_empty() => title.clone(),
         What::Spending { title, payee, .. } => format!("{title} ({payee})"),
         What::Refund { of: n, reason, .. } | What::Correction { of: n, reason } => format!("{} {reason}", of(n)),
-        What::Transfer { from, to, .. } => format!("{} → {}", account_zh(from), account_zh(to)),
+        What::Transfer { from, to, .. } => format!("{} → {}", account(from), account(to)),
         What::Offer { from, to, amount } => format!("{from} → {to} {amount}"),
         What::Confirm { offer } | What::Withdrawal { offer } => of(offer),
-        What::Count { held, counted } => format!("{} {counted}", account_zh(held)),
+        What::Count { held, counted } => format!("{} {counted}", account(held)),
         What::NewPlate { old, new } => format!("{old} → {new}"),
     }
 }

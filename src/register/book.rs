@@ -52,6 +52,8 @@ pub struct Register {
     pub(super) changes: Tree,
     pub(super) ledger: Ledger,
     pub(super) current: ArcSwap<Snapshot>,
+    /// In the order of their keys.
+    pub(super) households: ArcSwap<Vec<Household>>,
     /// Changes are numbered one after the other.
     pub(super) writing: Mutex<()>,
     /// Each record as its fields with their authors, by its key.
@@ -88,6 +90,7 @@ impl Register {
             counts: Mutex::default(),
             changes: store.tree("changes")?,
             current: ArcSwap::default(),
+            households: ArcSwap::default(),
             unsent: store.tree("unsent")?,
             uses: store.tree("pass_uses")?,
             clock: Mutex::new(HybridClock::after(last, station)),
@@ -112,8 +115,8 @@ impl Register {
     }
 
     /// All households, in the order of their keys.
-    pub fn households(&self) -> Result<Vec<Household>, StoreError> {
-        self.trees.households.all()
+    pub fn households(&self) -> Arc<Vec<Household>> {
+        self.households.load_full()
     }
 
     /// The household of this key, such as `2-301`.
@@ -150,8 +153,8 @@ impl Register {
     pub fn next_pass(&self) -> Result<u64, StoreError> {
         let first = u64::from(self.station()) << 32;
         let mine = first..first + (1 << 32);
-        let last = self.trees.passes.all::<Pass>()?.iter().map(|pass| pass.id).filter(|id| mine.contains(id)).max();
-        Ok(last.unwrap_or(first) + 1)
+        let last = self.trees.passes.before::<Pass>(&mine.end.to_be_bytes()).next().transpose()?;
+        Ok(last.map(|pass| pass.id).filter(|id| mine.contains(id)).unwrap_or(first) + 1)
     }
 
     /// Writes down what the lane counted in memory. The recorder calls it after an entry; a power cut before it gives the
@@ -174,15 +177,15 @@ impl Register {
     }
 
     /// What the neighbours' board needs to know of the compound.
-    pub fn compound(&self) -> Result<Compound, StoreError> {
-        let households = self.households()?;
+    pub fn compound(&self) -> Compound {
+        let households = self.households();
         let book = self.ledger.book();
         let stewards = book.balances().filter_map(|(account, _)| account.holder().map(str::to_owned));
-        Ok(Compound {
+        Compound {
             names: stewards.chain(households.iter().map(|h| h.name.clone())).collect(),
             cars: self.snapshot().vehicles().iter().map(|v| v.dues.paid).collect(),
             households: households.iter().map(Household::key).collect(),
-        })
+        }
     }
 
     /// Makes all of these changes or, if something fails, none. When this returns they are on the disk, and the lane sees

@@ -98,6 +98,11 @@ impl LivePass {
         self.pass.worth(at, self.used.load(Ordering::Acquire))
     }
 
+    /// Until when it is good.
+    pub fn until(&self) -> Timestamp {
+        self.pass.to
+    }
+
     /// The household that is visited.
     pub fn household(&self) -> &str {
         &self.pass.household

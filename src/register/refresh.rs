@@ -3,14 +3,14 @@
 //! At the start, and where everybody is concerned, from the disk; after one steward's change or one payment only for the
 //! cars that it is about, so that taking money stays quick with thousands of cars and a book of years.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::book::{Change, Register};
-use super::{LivePass, Pass, Snapshot, Vehicle};
+use super::{Household, LivePass, Pass, Snapshot, Vehicle};
 use crate::ledger::{Sealed, What};
 use crate::plate::Plate;
 use crate::store::StoreError;
@@ -32,6 +32,7 @@ impl Register {
             vehicle.dues = dues;
         }
         self.current.store(Arc::new(Snapshot::new(vehicles).with_passes(self.live_passes()?)));
+        self.households.store(Arc::new(self.trees.households.all()?));
         Ok(())
     }
 
@@ -57,26 +58,74 @@ impl Register {
                 (Err(_), None) => {}
             }
         }
-        let of_passes = |change: &Change| matches!(change, Change::Pass(_) | Change::TakeBack(_));
-        let passes = if changes.iter().any(of_passes) { self.live_passes()? } else { before.passes().to_vec() };
+        let passes = self.passes_after(before.passes(), changes);
         self.current.store(Arc::new(Snapshot::new(vehicles).with_passes(passes)));
+        if changes.iter().any(|change| matches!(change, Change::Household(_))) {
+            self.households.store(Arc::new(households_after(&self.households.load(), changes)));
+        }
         Ok(())
+    }
+
+    /// The passes that the lane knows, after these changes.
+    fn passes_after(&self, before: &[LivePass], changes: &[Change]) -> Vec<LivePass> {
+        let (mut passes, mut counts) = (before.to_vec(), self.counts.lock());
+        for change in changes {
+            let (Change::Pass(Pass { id, .. }) | Change::TakeBack(id)) = change else { continue };
+            let at = passes.binary_search_by_key(id, LivePass::id);
+            match (change, at) {
+                (Change::Pass(pass), at) => {
+                    let live = live(pass.clone(), &mut counts);
+                    match at {
+                        Ok(at) => passes[at] = live,
+                        Err(at) => passes.insert(at, live),
+                    }
+                }
+                // A number that is given again starts from nothing.
+                (_, at) => {
+                    counts.remove(id);
+                    at.into_iter().for_each(|at| drop(passes.remove(at)));
+                }
+            }
+        }
+        let yesterday = yesterday();
+        passes.retain(|pass| pass.until() > yesterday);
+        passes
     }
 
     /// The passes that are good, are to be, or were until a day ago (so that their visitor is told why), with their counts.
     fn live_passes(&self) -> Result<Vec<LivePass>, StoreError> {
-        let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
+        let yesterday = yesterday();
         let (all, mut counts) = (self.trees.passes.all::<Pass>()?, self.counts.lock());
         // A number that is given again starts from nothing.
         let there: HashSet<u64> = all.iter().map(|pass| pass.id).collect();
         counts.retain(|id, _| there.contains(id));
-        let live = |pass: Pass| {
-            let used = counts.entry(pass.id).or_default();
-            used.fetch_max(pass.used, Ordering::AcqRel);
-            LivePass::new(pass, used.clone())
-        };
-        Ok(all.into_iter().filter(|p| p.to > yesterday).map(live).collect())
+        Ok(all.into_iter().filter(|p| p.to > yesterday).map(|pass| live(pass, &mut counts)).collect())
     }
+}
+
+/// Passes that were over before this are not even told of any more.
+fn yesterday() -> Timestamp {
+    Timestamp::now() - SignedDuration::from_hours(24)
+}
+
+/// A pass with the count that all snapshots share.
+fn live(pass: Pass, counts: &mut HashMap<u64, Arc<AtomicU32>>) -> LivePass {
+    let used = counts.entry(pass.id).or_default();
+    used.fetch_max(pass.used, Ordering::AcqRel);
+    LivePass::new(pass, used.clone())
+}
+
+/// The households after these changes, in the order of the disk.
+fn households_after(before: &[Household], changes: &[Change]) -> Vec<Household> {
+    let mut households = before.to_vec();
+    for change in changes {
+        let Change::Household(household) = change else { continue };
+        match households.binary_search_by_key(&household.key(), Household::key) {
+            Ok(at) => households[at] = household.clone(),
+            Err(at) => households.insert(at, household.clone()),
+        }
+    }
+    households
 }
 
 /// Which cars are concerned; none where it may be all of them.
@@ -122,12 +171,13 @@ mod tests {
 
     /// The snapshot must be the one that a new start would make.
     fn is_whole(register: &Register) {
-        let after = register.snapshot();
+        let (after, households) = (register.snapshot(), register.households());
         register.refresh().unwrap();
         let anew = register.snapshot();
         assert_eq!(after.vehicles(), anew.vehicles());
         let passes = |s: &Snapshot| s.passes().iter().map(LivePass::now).collect::<Vec<_>>();
         assert_eq!(passes(&after), passes(&anew));
+        assert_eq!(*households, *register.households());
     }
 
     #[test]
@@ -174,5 +224,37 @@ mod tests {
         is_whole(&register);
         register.apply("王芳", &[Change::Vehicle(Vehicle { blocked: true, ..Vehicle::new(b, "1-101") })]).unwrap();
         is_whole(&register);
+        for (building, unit, name) in [(2, "201", "李强"), (10, "101", "王芳"), (1, "101", "赵敏"), (2, "201", "李刚")]
+        {
+            let household = Household { building, unit: unit.into(), name: name.into(), phone: None };
+            register.apply("王芳", &[Change::Household(household)]).unwrap();
+            is_whole(&register);
+        }
+        let now = Timestamp::now();
+        let pass = |id, hours| Pass {
+            id,
+            plate: b,
+            from: now - SignedDuration::from_hours(50),
+            to: now + SignedDuration::from_hours(hours),
+            entries: Some(30),
+            used: 0,
+            household: "1-101".into(),
+            note: String::new(),
+            given_by: "王芳".into(),
+        };
+        for change in [
+            Change::Pass(pass(3, 2)),
+            Change::Pass(pass(1, 2)),
+            Change::Pass(pass(2, -30)),
+            Change::Pass(pass(1, -1)),
+            Change::TakeBack(3),
+            Change::TakeBack(2),
+            Change::TakeBack(9),
+        ] {
+            register.apply("王芳", &[change]).unwrap();
+            register.snapshot().passes().iter().for_each(|pass| assert!(pass.take()));
+            register.keep_counts().unwrap();
+            is_whole(&register);
+        }
     }
 }

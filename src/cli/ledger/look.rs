@@ -38,7 +38,7 @@ pub(super) fn line(book: &Book, sealed: &Sealed) -> String {
     // What only changes places moves nothing in all; then the amount itself is told.
     let amount = if moved == Fen::ZERO { entry.amount() } else { moved };
     let undone = book.undone_by(entry.number).map(|n| format!("\tundone by {n}")).unwrap_or_default();
-    let (kind, about) = (words::kind(&entry.what), words::about(book, entry));
+    let (kind, about) = (words::kind(&entry.what), words::about(book, entry, words::account));
     format!("{}\t{}\t{}\t{kind}\t{about}\t{amount}{undone}", entry.number, entry.day, entry.by)
 }
 
@@ -203,7 +203,7 @@ pub(super) fn export(register: &Register, file: &Path) -> anyhow::Result<ExitCod
 }
 
 pub(super) fn reminders(register: &Register, days: u16, json: bool) -> anyhow::Result<ExitCode> {
-    let households = register.households()?;
+    let households = register.households();
     let mut out = String::new();
     for reminder in reminders::reminders(&register.snapshot(), &households, register::today(), days) {
         if json {
@@ -226,7 +226,7 @@ pub(super) fn reminders(register: &Register, days: u16, json: bool) -> anyhow::R
 }
 
 pub(super) fn board(register: &Register, json: bool) -> anyhow::Result<ExitCode> {
-    let board = Board::of(&register.ledger().book(), &register.compound()?);
+    let board = Board::of(&register.ledger().book(), &register.compound());
     if json {
         return print_bytes(format!("{}\n", serde_json::to_string(&board)?).as_bytes());
     }

@@ -7,13 +7,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use jiff::Timestamp;
-use serde::Deserialize;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Body, Problem, Program};
 use crate::plate::{Plate, PlateError};
-use crate::register::{self, Pass, Vehicle};
+use crate::register::{self, Pass, Standing, Vehicle};
 use crate::web::Site;
 use crate::web::cars::{self, Car};
 use crate::web::refusal::{Answer, Refusal};
@@ -30,8 +31,8 @@ pub(super) async fn households(State(site): State<Arc<Site>>, _: Signed<Reader>)
     let list: Vec<_> = site
         .gate
         .register
-        .households()?
-        .into_iter()
+        .households()
+        .iter()
         .map(|h| {
             let key = h.key();
             json!({"key": key, "building": h.building, "unit": h.unit, "name": h.name, "phone": h.phone})
@@ -41,13 +42,32 @@ pub(super) async fn households(State(site): State<Arc<Site>>, _: Signed<Reader>)
 }
 
 /// A car with how it stands today.
-fn stands(vehicle: &Vehicle) -> serde_json::Value {
-    let stand = vehicle.stand(register::today());
-    json!({
-        "plate": vehicle.plate, "household": vehicle.household, "blocked": vehicle.blocked,
-        "grace_until": vehicle.grace_until, "note": vehicle.note, "standing": stand.standing,
-        "since": stand.since, "until": stand.until,
-    })
+#[derive(Serialize)]
+struct Stands<'a> {
+    plate: Plate,
+    household: &'a str,
+    blocked: bool,
+    grace_until: Option<Date>,
+    note: &'a str,
+    standing: Standing,
+    since: Option<Date>,
+    until: Option<Date>,
+}
+
+impl<'a> Stands<'a> {
+    fn of(vehicle: &'a Vehicle, today: Date) -> Stands<'a> {
+        let stand = vehicle.stand(today);
+        Stands {
+            plate: vehicle.plate,
+            household: &vehicle.household,
+            blocked: vehicle.blocked,
+            grace_until: vehicle.grace_until,
+            note: &vehicle.note,
+            standing: stand.standing,
+            since: stand.since,
+            until: stand.until,
+        }
+    }
 }
 
 /// All cars.
@@ -57,8 +77,9 @@ fn stands(vehicle: &Vehicle) -> serde_json::Value {
     (status = 403, description = "Not in this role", body = Problem),
 ))]
 pub(super) async fn vehicles(State(site): State<Arc<Site>>, _: Signed<Reader>) -> Answer {
-    let snapshot = site.gate.register.snapshot();
-    Ok(Json(snapshot.vehicles().iter().map(stands).collect::<Vec<_>>()).into_response())
+    let (snapshot, today) = (site.gate.register.snapshot(), register::today());
+    let cars: Vec<Stands<'_>> = snapshot.vehicles().iter().map(|vehicle| Stands::of(vehicle, today)).collect();
+    Ok(Json(cars).into_response())
 }
 
 fn plate_of(text: &str) -> Result<Plate, Refusal> {
@@ -78,7 +99,7 @@ fn plate_of(text: &str) -> Result<Plate, Refusal> {
 pub(super) async fn vehicle(State(site): State<Arc<Site>>, _: Signed<Reader>, Path(plate): Path<String>) -> Answer {
     let snapshot = site.gate.register.snapshot();
     let vehicle = snapshot.get(&plate_of(&plate)?).ok_or(Refusal::NotFound)?;
-    Ok(Json(stands(vehicle)).into_response())
+    Ok(Json(Stands::of(vehicle, register::today())).into_response())
 }
 
 /// A car to be written.
@@ -137,8 +158,8 @@ pub(super) async fn put_vehicle(
         ..Car::default()
     };
     cars::save(&site, &v, &car, old).map_err(|(zh, en)| Refusal::Bad(zh, en))?;
-    let snapshot = site.gate.register.snapshot();
-    Ok(Json(snapshot.get(&plate).map(stands)).into_response())
+    let (snapshot, today) = (site.gate.register.snapshot(), register::today());
+    Ok(Json(snapshot.get(&plate).map(|vehicle| Stands::of(vehicle, today))).into_response())
 }
 
 /// Takes a car out.

@@ -37,7 +37,7 @@ async fn show(State(site): State<Arc<Site>>, v: Guest, Query(which): Query<Which
     let ledger = site.gate.register.ledger();
     let book = ledger.book();
     let pages = Pages::new(which.page, book.moves().len(), String::new());
-    let board = Board::page(&book, &site.gate.register.compound()?, pages.range());
+    let board = Board::page(&book, &site.gate.register.compound(), pages.range());
     let entries = board.entries.iter().map(|e| {
         let [zh, en] = e.kind;
         (e, v.say(zh, en), e.purpose.map_or("", |p| words::purpose(&v, p)))

@@ -69,7 +69,7 @@ impl Line {
             day: entry.day,
             by: entry.by.clone(),
             kind: words::kind(v, &entry.what),
-            about: crate::ledger::words::about(book, entry),
+            about: words::about(v, book, entry),
             amount: if moved == Fen::ZERO { entry.amount() } else { moved },
             class: if moved > Fen::ZERO {
                 "good"
@@ -178,7 +178,7 @@ fn places(book: &Book, v: &Visit) -> Vec<(String, Fen)> {
 /// Whom to remind these days.
 pub(super) fn due(site: &Site) -> Result<Vec<reminders::Reminder>, Refusal> {
     let days = site.gate.config.ledger.remind_days;
-    let households = site.gate.register.households()?;
+    let households = site.gate.register.households();
     Ok(reminders::reminders(&site.gate.register.snapshot(), &households, register::today(), days))
 }
 

@@ -49,14 +49,20 @@ const MOST_ROWS: usize = 1000;
 struct Line<'a> {
     row: &'a Row,
     kind: &'static str,
+    about: String,
     places: String,
 }
 
 impl<'a> Line<'a> {
     fn of(row: &'a Row, book: &Book, v: &Visit) -> Line<'a> {
         let places: Vec<String> = row.places.iter().map(|account| words::account(v, account)).collect();
-        let kind = book.entry(row.number).map_or("", |sealed| words::kind(v, &sealed.entry.what));
-        Line { row, kind, places: places.join(" → ") }
+        let entry = book.entry(row.number).map(|sealed| &sealed.entry);
+        Line {
+            kind: entry.map_or("", |entry| words::kind(v, &entry.what)),
+            about: entry.map_or_else(String::new, |entry| words::about(v, book, entry)),
+            places: places.join(" → "),
+            row,
+        }
     }
 }
 
@@ -94,6 +100,8 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Qu
             .places
             .iter()
             .map(|p| (words::account(&v, &p.account), [p.before, p.received, p.given, p.after]))
+            // Who held nothing in all that time is not on the wall.
+            .filter(|(_, sums)| *sums != [Fen::ZERO; 4])
             .collect(),
         income: sums(&s.income),
         spent: sums(&s.spent),

@@ -1,8 +1,8 @@
 //! The book's words on the page: refusals in Chinese beside the English of [`crate::ledger::refusal`].
 
 use crate::ledger::words;
-use crate::ledger::{Account, BookError, Purpose, Refusal, What};
-use crate::web::visit::Visit;
+use crate::ledger::{Account, Book, BookError, Entry, Purpose, Refusal, What};
+use crate::web::visit::{Lang, Visit};
 
 /// What kind of entry, in the visitor's language.
 pub fn kind(v: &Visit, what: &What) -> &'static str {
@@ -12,6 +12,12 @@ pub fn kind(v: &Visit, what: &What) -> &'static str {
 /// An account, in the visitor's language.
 pub fn account(v: &Visit, account: &Account) -> String {
     v.say(&words::account_zh(account), &words::account(account)).to_owned()
+}
+
+/// What an entry is about, in the visitor's language.
+pub fn about(v: &Visit, book: &Book, entry: &Entry) -> String {
+    let account: fn(&Account) -> String = if v.lang == Lang::Zh { words::account_zh } else { words::account };
+    words::about(book, entry, account)
 }
 
 /// A purpose, in the visitor's language.

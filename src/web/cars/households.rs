@@ -42,7 +42,8 @@ async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
     for car in snapshot.vehicles() {
         *cars.entry(&car.household).or_default() += 1;
     }
-    let mut households = site.gate.register.households()?;
+    let households = site.gate.register.households();
+    let mut households: Vec<&Household> = households.iter().collect();
     households.sort_by_cached_key(|h| {
         let key = h.key();
         let (building, unit, _) = household_order(&key);
@@ -52,7 +53,12 @@ async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>) -> Answer {
     for h in households {
         let key = h.key();
         let count = cars.get(key.as_str()).copied().unwrap_or_default();
-        buildings.entry(h.building).or_default().push(Line { key, unit: h.unit, name: h.name, cars: count });
+        buildings.entry(h.building).or_default().push(Line {
+            key,
+            unit: h.unit.clone(),
+            name: h.name.clone(),
+            cars: count,
+        });
     }
     page(&HouseholdsPage { v: &v, buildings })
 }

@@ -108,21 +108,21 @@ struct CarsPage<'a> {
 
 async fn list(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(find): Query<Find>) -> Answer {
     let snapshot = site.gate.register.snapshot();
-    let households: HashMap<String, Household> =
-        site.gate.register.households()?.into_iter().map(|h| (h.key(), h)).collect();
+    let households = site.gate.register.households();
+    let households: HashMap<String, &Household> = households.iter().map(|h| (h.key(), h)).collect();
     let today = register::today();
     let mut buildings: Vec<u16> = households.values().map(|h| h.building).collect();
     buildings.sort_unstable();
     buildings.dedup();
     let building: Option<u16> = find.building.as_deref().and_then(|b| b.parse().ok());
     let wanted = |car: &&Vehicle| {
-        let household = households.get(&car.household);
+        let household = households.get(&car.household).copied();
         let here = building.is_none_or(|b| car.household.strip_prefix(&format!("{b}-")).is_some());
         let unpaid = find.standing.as_deref() != Some("unpaid") || car.standing(today) == Standing::Unpaid;
         here && unpaid && is_found(car, household, &find.q)
     };
     let mut cars: Vec<&Vehicle> = snapshot.vehicles().iter().filter(wanted).collect();
-    cars.sort_by_key(|c| (household_order(&c.household), c.plate));
+    cars.sort_by_cached_key(|c| (household_order(&c.household), c.plate));
     let query = serde_html_form::to_string([
         ("q", find.q.as_str()),
         ("building", find.building.as_deref().unwrap_or_default()),

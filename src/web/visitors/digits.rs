@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::accounts::code;
 use crate::register::Pass;
@@ -14,7 +14,7 @@ pub struct Digits {
     tree: Tree,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Kept {
     id: u64,
     digits: String,
@@ -36,15 +36,11 @@ impl Digits {
         Ok(self.tree.all::<Kept>()?.into_iter().rev().find(|k| k.digits == digits).map(|k| k.id))
     }
 
-    /// New ones for a pass, which no other pass has.
-    pub(super) fn make(&self, id: u64) -> Result<String, StoreError> {
+    /// New ones, which no pass has; they are kept with their pass ([`crate::register::Change::Digits`]).
+    pub(super) fn free(&self) -> Result<String, StoreError> {
         let taken: Vec<Kept> = self.tree.all()?;
         let free = |digits: &String| !taken.iter().any(|k| k.digits == *digits);
-        let digits = std::iter::repeat_with(code::six_digits).find(free).unwrap_or_default();
-        let mut batch = Batch::default();
-        batch.put(&self.tree, id.to_be_bytes(), &Kept { id, digits: digits.clone() });
-        self.store.write(batch)?;
-        Ok(digits)
+        Ok(std::iter::repeat_with(code::six_digits).find(free).unwrap_or_default())
     }
 
     /// Forgets the digits of passes that are not among these.

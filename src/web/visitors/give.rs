@@ -96,9 +96,8 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
         }
         let id = site.gate.register.next_pass()?;
         let pass = Pass { id, plate, from, to, entries, used: 0, household, note, given_by };
-        site.gate.register.apply(v.name(), &[Change::Pass(pass.clone())])?;
-        let digits = site.digits.make(id)?;
-        site.gate.register.apply(v.name(), &[Change::Digits(register::Digits { id, digits })])?;
+        let digits = register::Digits { id, digits: site.digits.free()? };
+        site.gate.register.apply(v.name(), &[Change::Pass(pass.clone()), Change::Digits(digits)])?;
         pass
     };
     site.accounts.audit.add(v.name(), "发访客通行证", &in_log(&pass), Some(v.from))?;
