@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -21,6 +22,7 @@ import data  # noqa: E402
 import frames  # noqa: E402
 import samples  # noqa: E402
 import scenes  # noqa: E402
+import trim  # noqa: E402
 
 SEED = 20
 # how many calibration inputs: photographs, and plates or scenes from the painter
@@ -73,33 +75,70 @@ def plate_inputs(args, role, used):
 
 
 class Inputs(CalibrationDataReader):
-    """Hands the inputs to the quantiser one by one."""
+    """Hands the inputs (0..1) to the quantiser one by one, with the network's own black and white."""
 
-    def __init__(self, name, inputs):
-        self.name, self.inputs = name, iter(inputs)
+    def __init__(self, name, inputs, levels):
+        self.name, self.inputs, (self.black, self.white) = name, iter(inputs), levels
 
     def get_next(self):
         value = next(self.inputs, None)
-        return None if value is None else {self.name: value}
+        return None if value is None else {self.name: self.black + value * np.float32(self.white - self.black)}
 
 
-def last_layers(model):
-    """Names of the convolutions whose output no other convolution sees: they carry the answer."""
+def last_nodes(model):
+    """Names of the nodes whose output no convolution sees, convolutions among them: they carry the answer."""
     users = {}
     for node in model.graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node)
+    led_on = {}
 
-    def leads_on(names, depth=0):
-        nodes = [n for name in names for n in users.get(name, [])]
-        return any(n.op_type == "Conv" or leads_on(n.output, depth + 1) for n in nodes) if depth < 40 else True
+    def leads_on(node):
+        if id(node) not in led_on:
+            after = [n for name in node.output for n in users.get(name, [])]
+            led_on[id(node)] = any(n.op_type == "Conv" or leads_on(n) for n in after)
+        return led_on[id(node)]
 
-    return [n.name for n in model.graph.node if n.op_type == "Conv" and not leads_on(n.output)]
+    return [n.name for n in model.graph.node if not leads_on(n)]
 
 
 def first_layer(model):
     """The convolution over the picture: three channels are too few to gain by integers, and it sees the finest steps."""
     return [next(n.name for n in model.graph.node if n.op_type == "Conv")]
+
+
+def double_by_copying(model):
+    """Puts copies in the place of each doubling (Resize, nearest): ONNX Runtime's own is slow on bytes whose channels come last, as
+    its INT8 convolutions want them. The doubled tensor is Q -> DQ -> Resize -> Q' with one scale, so that bytes may be copied."""
+    graph = model.graph
+    constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    for node in [n for n in graph.node if n.op_type == "Resize"]:
+        before = next(n for n in graph.node if node.input[0] in n.output)
+        after, = (n for n in graph.node if node.output[0] in n.input)
+        assert before.op_type == "DequantizeLinear" and after.op_type == "QuantizeLinear"
+        assert all(constants[a] == constants[b] for a, b in zip(before.input[1:], after.input[1:], strict=True))
+
+        def number(what, value):
+            graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), f"{node.name}/{what}"))
+            return f"{node.name}/{what}"
+
+        def put(op, inputs, what, **attributes):
+            added = helper.make_node(op, inputs, [f"{node.name}/{what}"], f"{node.name}/{what}", **attributes)
+            graph.node.insert(list(graph.node).index(node), added)
+            return added.output[0]
+
+        last = put("Transpose", [before.input[0]], "channels_last", perm=[0, 2, 3, 1])
+        size = put("Mul", [put("Shape", [last], "size"), number("factors", [1, 2, 2, 1])], "doubled_size")
+        columns = put("Unsqueeze", [last, number("beside", [3])], "columns")
+        columns = put("Concat", [columns, columns], "doubled_columns", axis=3)
+        rows = put("Unsqueeze", [columns, number("below", [2])], "rows")
+        rows = put("Reshape", [put("Concat", [rows, rows], "doubled_rows", axis=2), size], "doubled")
+        put("Transpose", [rows], "channels_first", perm=[0, 3, 1, 2])
+        for user in graph.node:
+            user.input[:] = [f"{node.name}/channels_first" if name == after.output[0] else name for name in user.input]
+        graph.node.remove(node)
+        graph.node.remove(after)
+    trim.Graph(model).sweep()
 
 
 def quantise(role, args, used):
@@ -108,9 +147,9 @@ def quantise(role, args, used):
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     inputs = detector_inputs(args, used) if role == "detector" else plate_inputs(args, role, used)
     graph = onnx.load(str(prepared))
-    keep = first_layer(graph) + last_layers(graph)
+    keep = first_layer(graph) + last_nodes(graph)
     quantize_static(
-        str(prepared), str(target), Inputs(INPUT[role], inputs), quant_format=QuantFormat.QDQ, per_channel=True,
+        str(prepared), str(target), Inputs(INPUT[role], inputs, trim.levels(graph)), quant_format=QuantFormat.QDQ, per_channel=True,
         # Seven bits for weights: AVX2 without VNNI adds pairs of 8 x 8 bit products in 16 bits, which would saturate.
         reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_exclude=keep,
         # The whole range: a moving average of ranges cut the rare bright plates off and cost four points.
@@ -118,7 +157,9 @@ def quantise(role, args, used):
     )
     prepared.unlink()
     model, told = onnx.load(str(target)), {p.key: p.value for p in onnx.load(str(source)).metadata_props}
-    onnx.helper.set_model_props(model, {**told, "plategate.precision": "int8"})
+    helper.set_model_props(model, {**told, "plategate.precision": "int8"})
+    double_by_copying(model)
+    onnx.checker.check_model(model)
     onnx.save(model, str(target))
     print(f"{target.name}: {target.stat().st_size} bytes; float32 kept: {keep}")
 

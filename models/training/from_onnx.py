@@ -23,6 +23,7 @@ import reader
 import refiner
 import samples
 import scenes
+import trim
 
 
 def folded(path):
@@ -115,8 +116,8 @@ def samples_of(role, args):
 def compare(role, net, path, x):
     """Ends with an error if the network does not compute what the file does (corners or slots; their scale is the file's)."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    wanted = np.concatenate([session.run(None, {name: one[None].numpy()})[0] for one in x])
+    name, (black, white) = session.get_inputs()[0].name, trim.levels(onnx.load(str(path)))
+    wanted = np.concatenate([session.run(None, {name: black + one[None].numpy() * np.float32(white - black)})[0] for one in x])
     with torch.no_grad():
         out = net.eval()(x)
     out = (out[0] if isinstance(out, tuple) else out).numpy()
@@ -144,6 +145,9 @@ def main():
     net = {"detector": detector_net.Detector, "corners": refiner.Refiner, "reader": reader.Reader}[args.role]()
     if args.role == "detector":
         convs[0] = [convs[0][0] / 4.0, *convs[0][1:]]  # the export folds the input's factor in
+        if len(convs[-1][1]) == 9:  # trimmed: score and corners are one layer
+            heads = convs.pop()
+            convs += [[a[:1] for a in heads], [a[1:] / detector_net.OFFSET_SCALE for a in heads]]
     fill(net, convs, x)
     others(net, rest, args.temperature)
     compare(args.role, net, args.file, x[:16])

@@ -8,7 +8,7 @@ use crate::config::{self, Config};
 use crate::gate::lane::Sight;
 use crate::picture::Picture;
 use crate::telemetry::{Computing, Telemetry};
-use crate::vision::runtime::Model;
+use crate::vision::model::Model;
 use crate::vision::{Reading, Vision, VisionError};
 use crate::web::settings::Switches;
 

@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use super::VisionError;
+use super::model::Model;
 use super::network::Network;
-use super::runtime::Model;
 use super::shrink::Scratch;
 use crate::config;
 use crate::picture::{Picture, Quad, drop_covered};
@@ -32,6 +32,8 @@ pub struct Detector {
     model: Model,
     settings: config::Vision,
     networks: HashMap<(usize, usize), Network>,
+    /// Are the network's scores logits?
+    logits: bool,
     scratch: Scratch,
     found: Vec<Found>,
 }
@@ -44,6 +46,7 @@ impl Detector {
             model,
             settings: settings.clone(),
             networks: HashMap::new(),
+            logits: false,
             scratch: Scratch::default(),
             found: Vec::new(),
         };
@@ -71,6 +74,7 @@ impl Detector {
     fn prepare(&mut self, width: usize, height: usize) -> Result<(), VisionError> {
         if let Entry::Vacant(place) = self.networks.entry((width, height)) {
             let session = self.model.session(&self.settings, &[("height", height), ("width", width)])?;
+            self.logits = Model::score_is_logit(&session);
             let answer = [1, 9, height / STRIDE, width / STRIDE];
             place.insert(Network::new(session, "image", [width, height], &[("plates", &answer)])?);
         }
@@ -89,7 +93,7 @@ impl Detector {
         };
         let scale = network.planes().fit(picture, region, &mut self.scratch);
         network.run()?;
-        decode(network.answer(0), width / STRIDE, height / STRIDE, &mut self.found);
+        decode(network.answer(0), width / STRIDE, height / STRIDE, self.logits, &mut self.found);
         let [left, top, ..] = region;
         for find in &mut self.found {
             find.quad = Quad(find.quad.0.map(|[x, y]| [x / scale + left as f32, y / scale + top as f32]));
@@ -138,21 +142,23 @@ fn input_shape(picture: &Picture, [_, _, width, height]: [usize; 4], search: usi
 }
 
 /// Local maxima of the score over 3x3 cells, best first; of finds that lie in one another only the best.
-/// `answer` is `[9, h, w]`: the score, then x and y of four corners from the cell's centre, in cells.
-fn decode(answer: &[f32], w: usize, h: usize, found: &mut Vec<Found>) {
+/// `answer` is `[9, h, w]`: the score (as a logit, or 0..1), then x and y of four corners from the cell's centre, in cells.
+fn decode(answer: &[f32], w: usize, h: usize, logits: bool, found: &mut Vec<Found>) {
     found.clear();
     let (score, corners) = answer.split_at(w * h);
+    let threshold = if logits { (THRESHOLD / (1.0 - THRESHOLD)).ln() } else { THRESHOLD };
+    let probability = |s: f32| if logits { 1.0 / (1.0 + (-s).exp()) } else { s };
     for y in 0..h {
         for x in 0..w {
             let s = score[y * w + x];
-            if s >= THRESHOLD && is_peak(score, w, h, x, y, s) {
+            if s >= threshold && is_peak(score, w, h, x, y, s) {
                 let at = |k: usize| corners[k * w * h + y * w + x];
                 let centre = [x as f32 + 0.5, y as f32 + 0.5];
                 let corner =
                     |i: usize| [(at(2 * i) + centre[0]) * STRIDE as f32, (at(2 * i + 1) + centre[1]) * STRIDE as f32];
                 let quad = Quad([corner(0), corner(1), corner(2), corner(3)]);
                 if quad.0.iter().flatten().all(|v| v.is_finite()) {
-                    found.push(Found { score: s, quad });
+                    found.push(Found { score: probability(s), quad });
                 }
             }
         }
@@ -187,10 +193,19 @@ mod tests {
         put(2, 5, 0.4);
         put(9, 0, 0.2); // too weak
         let mut found = Vec::new();
-        decode(&answer, w, h, &mut found);
+        decode(&answer, w, h, false, &mut found);
         assert_eq!(found.iter().map(|f| f.score).collect::<Vec<_>>(), [0.9, 0.4]);
         assert_eq!(found[0].quad.0[0], [20.0, 16.0]);
         assert_eq!(found[0].quad.0[2], [52.0, 24.0]);
+        let (mut logits, mut same) = (answer.clone(), Vec::new());
+        logits[..w * h]
+            .iter_mut()
+            .for_each(|p| *p = (p.clamp(1e-6, 1.0 - 1e-6) / (1.0 - p.clamp(1e-6, 1.0 - 1e-6))).ln());
+        decode(&logits, w, h, true, &mut same);
+        assert_eq!(same.len(), 2);
+        for (a, b) in same.iter().zip(&found) {
+            assert!((a.score - b.score).abs() < 1e-5 && a.quad == b.quad, "{a:?} {b:?}");
+        }
     }
 
     #[test]

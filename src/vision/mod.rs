@@ -6,6 +6,7 @@
 
 pub mod detector;
 pub mod lookout;
+pub mod model;
 mod network;
 pub mod profile;
 pub mod reader;
@@ -20,8 +21,8 @@ pub mod warp;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub(crate) use model::try_model;
 pub use reading::{Reading, SlotProbabilities};
-pub(crate) use runtime::try_model;
 
 use crate::config::{self, Provider};
 use crate::picture::{Picture, Quad, drop_covered};
@@ -47,6 +48,16 @@ pub enum VisionError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        problem: String,
+    },
+    /// The library there does not compute on what is wanted.
+    #[error("{path}: {problem}: set vision.onnxruntime to an ONNX Runtime with {provider} (docs/accelerators.md)")]
+    Provider {
+        /// The library's file.
+        path: PathBuf,
+        /// What is wanted.
+        provider: Provider,
+        /// What the library says.
         problem: String,
     },
     /// A model is nowhere.
@@ -82,6 +93,8 @@ pub struct Timings {
     pub read: Duration,
     /// Of all that, inside of the networks.
     pub networks: Duration,
+    /// How often a plate was read.
+    pub reads: u32,
 }
 
 /// A find that the refiner believes less is none.
@@ -335,6 +348,7 @@ impl Judges<'_> {
         let begun = Instant::now();
         let read = self.reader.read(self.picture, quad, two_rows)?;
         self.timings.read += begun.elapsed();
+        self.timings.reads += 1;
         Ok(read.map(|r| {
             let (slots, colours, sharpness) = (r.slots, r.colours, r.sharpness);
             Reading { quad: *quad, score, is_plate, slots, colours, sharpness }

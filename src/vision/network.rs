@@ -12,6 +12,7 @@ use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::value::{Shape, TensorRefMut};
 
+use super::model::Model;
 use super::warp::Planes;
 
 /// No network has more outputs than this.
@@ -61,7 +62,7 @@ impl Network {
         outputs: &[(&str, &[usize])],
     ) -> ort::Result<Network> {
         assert!(outputs.len() <= MOST_OUTPUTS);
-        let mut planes = Planes::new(width, height);
+        let mut planes = Planes::between(width, height, Model::levels(&session));
         let mut answers: Vec<Vec<f32>> = outputs.iter().map(|(_, shape)| vec![0.0; shape.iter().product()]).collect();
         // SAFETY: planes and answers are kept beside their tensors, are never handed out but as slices (or as `Planes`, which
         // keeps its size), and so stay where they are until the tensors have gone.

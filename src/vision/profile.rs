@@ -8,8 +8,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::VisionError;
+use super::model::Model;
 use super::network::Network;
-use super::runtime::Model;
 use crate::config::{self, Precision, Provider};
 
 /// Runs before those that count.
@@ -43,8 +43,8 @@ pub fn all(settings: &config::Vision, folder: &Path) -> Result<Vec<Work>, Vision
     ])
 }
 
-/// Networks in 8-bit integers do not tell their weights' shapes: the multiply-adds are those of the same network in floats, the
-/// times its own.
+/// Networks in 8-bit integers do not tell their weights' shapes, and layouts made for a processor tell padded ones: the
+/// multiply-adds are those of the same network in floats as it is written, the times its own.
 fn one(
     settings: &config::Vision,
     folder: &Path,
@@ -53,21 +53,21 @@ fn one(
     outputs: &[(&str, &[usize])],
 ) -> Result<Work, VisionError> {
     let floats = config::Vision { precision: Precision::Fp32, provider: Provider::Cpu, ..settings.clone() };
-    let macs = weigh(role, &run(&floats, folder, role, input, outputs, 1)?).macs;
-    Ok(Work { macs, ..weigh(role, &run(settings, folder, role, input, outputs, RUNS)?) })
+    let model =
+        |settings: &config::Vision| Ok::<_, VisionError>(Model::read(settings, role)?.profiled(folder.join(role)));
+    let macs = weigh(role, &run(model(&floats)?.as_written(), &floats, input, outputs, 1)?).macs;
+    Ok(Work { macs, ..weigh(role, &run(model(settings)?, settings, input, outputs, RUNS)?) })
 }
 
 /// Runs a network with the profiler on, so many times after it is warm.
 fn run(
+    model: Model,
     settings: &config::Vision,
-    folder: &Path,
-    role: &'static str,
     (input, size): (&str, [usize; 2]),
     outputs: &[(&str, &[usize])],
     runs: usize,
 ) -> Result<Vec<Trace>, VisionError> {
     let [width, height] = size;
-    let model = Model::read(settings, role)?.profiled(folder.join(role));
     let session = model.session(settings, &[("height", height), ("width", width)])?;
     let mut network = Network::new(session, input, size, outputs)?;
     for _ in 0..WARM_UP + runs {

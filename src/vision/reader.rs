@@ -1,7 +1,7 @@
 //! The flat plate in, a probability for each slot and character out.
 
+use super::model::Model;
 use super::network::Network;
-use super::runtime::Model;
 use super::warp::{Homography, Planes};
 use super::{SlotProbabilities, VisionError};
 use crate::config;
@@ -85,7 +85,7 @@ fn sharpness(plate: &Planes) -> f32 {
     let green = &plate.values[size..2 * size];
     let differences: f32 =
         green.chunks_exact(plate.width).flat_map(|row| row.windows(2)).map(|p| (p[0] - p[1]).abs()).sum();
-    differences / (plate.height * (plate.width - 1)) as f32
+    differences / ((plate.height * (plate.width - 1)) as f32 * plate.span)
 }
 
 fn softmax(logits: &[f32]) -> [f32; 6] {

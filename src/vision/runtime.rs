@@ -1,4 +1,4 @@
-//! ONNX Runtime, loaded at run time, and sessions of the three models.
+//! ONNX Runtime, loaded at run time, and sessions on the configured provider.
 //!
 //! Nothing here may hang or panic on a wrong file: the library and the models are looked at before ONNX Runtime is
 //! asked, and every error names the file and the fix.
@@ -14,8 +14,8 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use parking_lot::Mutex;
 
 use super::VisionError;
+use super::model::Model;
 use crate::config::{self, Precision, Provider};
-use crate::plate::ALPHABET;
 use crate::text::one_line;
 
 /// The oldest API of ONNX Runtime that will do: that of 1.24.
@@ -24,8 +24,6 @@ const API: u32 = 24;
 const VERSION: &str = "1.32.0";
 /// The same with OpenVINO, as `scripts/openvino` fetches it.
 const OPENVINO_VERSION: &str = "1.24.1";
-/// Larger files are no models of ours.
-const LARGEST_MODEL: u64 = 64 << 20;
 
 /// The library in use: its path and version.
 #[derive(Clone, Debug)]
@@ -88,7 +86,7 @@ fn find_library(configured: Option<&Path>, provider: Provider) -> Result<PathBuf
 }
 
 /// `relative` under the program's folder, the current one and their parents.
-fn upwards(relative: &Path) -> Vec<PathBuf> {
+pub(super) fn upwards(relative: &Path) -> Vec<PathBuf> {
     let starts = [std::env::current_exe().ok(), std::env::current_dir().ok()];
     let folders = starts.iter().flatten().flat_map(|start| start.ancestors());
     folders.map(|folder| folder.join(relative)).collect()
@@ -127,130 +125,27 @@ fn inspect(path: &Path) -> Result<String, VisionError> {
     }
 }
 
-/// Where a model is: in the configured folder, under the program's folder and its parents, or where a package puts it.
-fn find_model(settings: &config::Vision, name: &str) -> Result<PathBuf, VisionError> {
-    let candidates = match &settings.models {
-        Some(folder) => vec![folder.join(name)],
-        None => {
-            let installed = Path::new("/usr/lib/plategate/models").join(name);
-            upwards(&Path::new("models").join(name)).into_iter().chain([installed]).collect()
-        }
-    };
-    let missing = || match &settings.models {
-        Some(folder) => VisionError::Model { path: folder.join(name), problem: "no such file".into() },
-        None => VisionError::ModelNotFound { name: name.into() },
-    };
-    candidates.into_iter().find(|path| path.is_file()).ok_or_else(missing)
+/// Does the library have the configured provider? Asked before a model is looked at, so that a model is not blamed for it.
+pub(super) fn check_provider(library: &Library, settings: &config::Vision) -> Result<(), VisionError> {
+    let mut builder = Session::builder(&library.environment)?;
+    register(settings, &mut builder).map_err(|error| VisionError::Provider {
+        path: library.path.clone(),
+        provider: settings.provider,
+        problem: one_line(&error.to_string()).trim_end_matches('.').into(),
+    })
 }
 
-/// Is this a model of ours? For [`crate::fuzzing`].
-pub(crate) fn try_model(bytes: &[u8]) -> Result<(), String> {
-    let model = Model { path: "model.onnx".into(), role: "reader", bytes: bytes.to_vec(), profile: None };
-    model.session(&config::Vision::default(), &[]).map(drop).map_err(|error| error.to_string())
-}
-
-/// One of the models: its bytes, checked by size.
-pub struct Model {
-    /// The file.
-    pub path: PathBuf,
-    role: &'static str,
-    bytes: Vec<u8>,
-    /// Where its session writes down how long each node took.
-    profile: Option<PathBuf>,
-}
-
-impl Model {
-    /// Reads `<folder>/<role>.onnx` or its 8-bit form `<role>.int8.onnx`, as the precision asks; the folder is found by
-    /// itself when not configured.
-    pub fn read(settings: &config::Vision, role: &'static str) -> Result<Model, VisionError> {
-        let (plain, int8) = (format!("{role}.onnx"), format!("{role}.int8.onnx"));
-        let path = match settings.precision {
-            Precision::Fp32 => find_model(settings, &plain),
-            Precision::Int8 => find_model(settings, &int8),
-            // The others lose more readings by integers than they gain in time; see calibration/int8.
-            Precision::Auto if settings.provider == Provider::Cpu && role == "reader" => {
-                find_model(settings, &int8).or_else(|_| find_model(settings, &plain))
-            }
-            Precision::Auto => find_model(settings, &plain),
-        }?;
-        let wrong = |problem: String| VisionError::Model { path: path.clone(), problem };
-        let size = std::fs::metadata(&path).map_err(|e| wrong(e.to_string()))?.len();
-        if size == 0 || size > LARGEST_MODEL {
-            return Err(wrong(format!("{size} bytes are no {role} model")));
-        }
-        let bytes = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
-        Ok(Model { path, role, bytes, profile: None })
-    }
-
-    /// Has its session write down how long each node took, into a file whose name begins so.
-    pub fn profiled(self, prefix: PathBuf) -> Model {
-        Model { profile: Some(prefix), ..self }
-    }
-
-    /// Makes a session, with the named dimensions fixed.
-    pub fn session(&self, settings: &config::Vision, dimensions: &[(&str, usize)]) -> Result<Session, VisionError> {
-        let library = library(settings)?;
-        let wrong = |problem: String| VisionError::Model { path: self.path.clone(), problem };
-        let build = |all_of_it: bool| build(library, settings, self, dimensions, all_of_it);
-        // A provider that leaves parts of a network to the CPU is told of. To try that with TensorRT would build its engine twice.
-        let strict = !matches!(settings.provider, Provider::Cpu | Provider::Tensorrt);
-        let session = build(strict).or_else(|error| {
-            let again = if strict { build(false) } else { Err(error) };
-            if again.is_ok() {
-                let (network, provider) = (self.role, settings.provider.name());
-                tracing::warn!(
-                    network,
-                    provider,
-                    "parts of this network run on the CPU: the provider cannot do all of it"
-                );
-            }
-            again
-        });
-        let session = session.map_err(|e| wrong(one_line(&e.to_string())))?;
-        self.check(&session).map_err(wrong)?;
-        Ok(session)
-    }
-
-    /// What the model's makers wrote into it: when and how it was trained, and `int8` if it is the 8-bit form.
-    pub fn trained(session: &Session) -> String {
-        let Ok(metadata) = session.metadata() else { return String::new() };
-        let told = |key: &str| metadata.custom(key).unwrap_or_default();
-        [told("plategate.trained"), told("plategate.precision")].join(" ").trim_end().into()
-    }
-
-    /// Is this the model it should be?
-    fn check(&self, session: &Session) -> Result<(), String> {
-        let metadata = session.metadata().map_err(|e| e.to_string())?;
-        let told = |key: &str| metadata.custom(key).unwrap_or_default();
-        if told("plategate.role") != self.role {
-            return Err(format!("it says it is a '{}', not a {}", told("plategate.role"), self.role));
-        }
-        if told("plategate.version") != "1" {
-            return Err(format!("its version is '{}', this plategate reads version 1", told("plategate.version")));
-        }
-        if self.role == "reader" && !told("plategate.alphabet").chars().eq(ALPHABET) {
-            return Err("its alphabet is not this plategate's".into());
-        }
-        let (input, outputs): (&str, &[&str]) = match self.role {
-            "detector" => ("image", &["plates"]),
-            "corners" => ("patch", &["corners", "flags"]),
-            _ => ("plate", &["slots", "colour"]),
-        };
-        let inputs_fit = session.inputs().len() == 1 && session.inputs()[0].name() == input;
-        let outputs_fit = outputs.iter().all(|name| session.outputs().iter().any(|o| o.name() == *name));
-        if inputs_fit && outputs_fit { Ok(()) } else { Err("its inputs and outputs are others".into()) }
-    }
-}
-
-fn build(
+/// Makes a session of a model, with the named dimensions fixed. `all_of_it`: fails where the provider leaves a part to the CPU.
+pub(super) fn build(
     library: &Library,
     settings: &config::Vision,
     model: &Model,
     dimensions: &[(&str, usize)],
     all_of_it: bool,
 ) -> Result<Session, ort::Error> {
+    let level = if model.is_laid_out() { GraphOptimizationLevel::All } else { GraphOptimizationLevel::Level1 };
     let mut builder = Session::builder(&library.environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_optimization_level(level)?
         .with_intra_threads(settings.threads)?
         .with_inter_threads(1)?
         // Two spinning threads take each other's core on a small box.
@@ -258,14 +153,14 @@ fn build(
     for &(name, size) in dimensions {
         builder = builder.with_dimension_override(name, size as i64)?;
     }
-    if let Some(prefix) = &model.profile {
+    if let Some(prefix) = model.profile() {
         builder = builder.with_profiling(prefix)?;
     }
     if all_of_it {
         builder = builder.with_disable_cpu_fallback()?;
     }
     register(settings, &mut builder)?;
-    builder.commit_from_memory(&model.bytes)
+    builder.commit_from_memory(model.bytes())
 }
 
 /// Where this provider keeps what it builds. On a disk that cannot be written it builds anew at every start: slow, but it reads.
@@ -322,8 +217,6 @@ fn register(settings: &config::Vision, builder: &mut SessionBuilder) -> ort::Res
 
 #[cfg(test)]
 mod tests {
-    use rand::{Rng, SeedableRng};
-
     use super::*;
 
     fn problem(settings: &config::Vision) -> String {
@@ -361,34 +254,5 @@ mod tests {
             return;
         };
         assert!(problem(&with_library(libc)).contains("OrtGetApiBase"));
-    }
-
-    #[test]
-    fn models_that_are_not_ours_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = config::Vision { models: Some(folder.path().into()), ..Default::default() };
-        let read = |role| Model::read(&settings, role).and_then(|m| m.session(&settings, &[]));
-        assert!(read("reader").err().unwrap().to_string().contains("reader.onnx"));
-        let good = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/reader.onnx")).unwrap();
-        for cut in [1, 100, good.len() / 2, good.len() - 1] {
-            std::fs::write(folder.path().join("reader.onnx"), &good[..cut]).unwrap();
-            assert!(read("reader").err().unwrap().to_string().contains("reader.onnx"), "cut at {cut}");
-        }
-        let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-        for _ in 0..60 {
-            // The metadata and the contract's names stand at the end of the file.
-            let mut bent = good.clone();
-            let at = good.len() - 1 - chance.random_range(0..600);
-            bent[at] ^= 1 << chance.random_range(0..8);
-            std::fs::write(folder.path().join("reader.onnx"), &bent).unwrap();
-            if let Err(error) = read("reader") {
-                let text = error.to_string();
-                assert!(text.contains("reader.onnx") && !text.contains('\n'), "byte {at}: {text}");
-            }
-        }
-        let int8 = config::Vision { precision: config::Precision::Int8, ..settings.clone() };
-        assert!(Model::read(&int8, "reader").err().unwrap().to_string().contains("reader.int8.onnx: no such file"));
-        std::fs::write(folder.path().join("corners.onnx"), &good).unwrap();
-        assert!(read("corners").err().unwrap().to_string().contains("says it is a 'reader'"));
     }
 }

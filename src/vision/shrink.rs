@@ -12,10 +12,37 @@ const MOST_ROWS: usize = 257;
 /// Buffers of [`Planes::fit`], kept from frame to frame.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// One row of sums, three a pixel, and one more so that the last pixel can be read as four numbers too.
+    /// One row of sums, three a pixel, and one pixel more so that whatever is read as a word lies within.
     sums: Vec<u16>,
-    /// Where each new pixel's columns begin, and the last one's end.
+    columns: Columns,
+    /// One new row's pixels before they are divided: blue, green and red, 16 bits each.
+    words: Vec<u64>,
+}
+
+/// Which columns of the picture each new pixel covers: `least` or one more.
+#[derive(Debug, Default)]
+struct Columns {
+    least: usize,
+    /// Where they begin, and the last one's end.
     edges: Vec<usize>,
+    /// All ones where there is one more.
+    one_more: Vec<u64>,
+    /// 1 / (255 times their number).
+    share: Vec<f32>,
+}
+
+impl Columns {
+    /// `width` columns to `w` new ones, of which there are no more.
+    fn spread(&mut self, width: usize, w: usize) {
+        self.least = width / w;
+        self.edges.clear();
+        self.edges.extend((0..=w).map(|x| x * width / w));
+        let count = |pair: &[usize]| pair[1] - pair[0];
+        self.one_more.clear();
+        self.one_more.extend(self.edges.windows(2).map(|p| if count(p) > self.least { u64::MAX } else { 0 }));
+        self.share.clear();
+        self.share.extend(self.edges.windows(2).map(|p| 1.0 / (255 * count(p)) as f32));
+    }
 }
 
 /// What goes where: `width` x `height` pixels at `left`, `top` of the picture to `w` x `h` pixels.
@@ -44,10 +71,10 @@ impl Planes {
             return scale;
         }
         let fit = Fit { left, top, width, height, w, h };
-        scratch.edges.clear();
-        scratch.edges.extend((0..=w).map(|x| x * width / w));
+        scratch.columns.spread(width, w);
         scratch.sums.clear();
-        scratch.sums.resize(width * 3 + 1, 0);
+        scratch.sums.resize((width + 2) * 3, 0);
+        scratch.words.resize(w, 0);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2, which is all that the function asks for.
@@ -63,11 +90,12 @@ impl Planes {
         if (w, h) == (self.width, self.height) {
             return;
         }
+        let grey = self.level(0.5);
         for plane in self.values.chunks_exact_mut(self.width * self.height) {
             for row in plane.chunks_exact_mut(self.width).take(h) {
-                row[w..].fill(0.5);
+                row[w..].fill(grey);
             }
-            plane[h * self.width..].fill(0.5);
+            plane[h * self.width..].fill(grey);
         }
     }
 }
@@ -82,7 +110,7 @@ fn average_avx2(planes: &mut Planes, picture: &Picture, fit: Fit, scratch: &mut 
 /// Each new pixel is the mean of those it covers.
 #[inline(always)]
 fn average(planes: &mut Planes, picture: &Picture, fit: Fit, scratch: &mut Scratch) {
-    let size = planes.width * planes.height;
+    let (size, black, span) = (planes.width * planes.height, planes.black, planes.span);
     let (red, rest) = planes.values.split_at_mut(size);
     let (green, blue) = rest.split_at_mut(size);
     for y in 0..fit.h {
@@ -90,23 +118,37 @@ fn average(planes: &mut Planes, picture: &Picture, fit: Fit, scratch: &mut Scrat
         let to = (fit.top + (y + 1) * fit.height / fit.h).clamp(from + 1, from + MOST_ROWS);
         let begin = (from * picture.width + fit.left) * 3;
         add_rows(&picture.bgr[begin..], picture.width * 3, to - from, &mut scratch.sums[..fit.width * 3]);
-        let few_rows = to - from <= 64;
         let at = y * planes.width;
-        let (red, green, blue) = (&mut red[at..at + fit.w], &mut green[at..at + fit.w], &mut blue[at..at + fit.w]);
-        let edges = &scratch.edges[..fit.w + 1];
-        for x in 0..fit.w {
-            let (a, b) = (edges[x], edges[x + 1]);
-            // 1080 lines to 288 are three or four pixels to one: known lengths need no loop.
-            let sum = match b - a {
-                2 if few_rows => add_pixels::<2>(&scratch.sums[a * 3..]),
-                3 if few_rows => add_pixels::<3>(&scratch.sums[a * 3..]),
-                4 if few_rows => add_pixels::<4>(&scratch.sums[a * 3..]),
-                _ => scratch.sums[a * 3..b * 3].chunks_exact(3).fold([0; 3], add_pixel),
-            };
-            let norm = 1.0 / (255 * (b - a) * (to - from)) as f32;
-            blue[x] = sum[0] as f32 * norm;
-            green[x] = sum[1] as f32 * norm;
-            red[x] = sum[2] as f32 * norm;
+        let row = [&mut blue[at..at + fit.w], &mut green[at..at + fit.w], &mut red[at..at + fit.w]];
+        divide(scratch, to - from, [black, span], row);
+    }
+}
+
+/// Adds up each new pixel's columns and divides by how many pixels that were; `span` is how far white is above black.
+#[inline(always)]
+fn divide(scratch: &mut Scratch, rows: usize, [black, span]: [f32; 2], [blue, green, red]: [&mut [f32]; 3]) {
+    let Scratch { sums, columns, words } = scratch;
+    let factor = span / rows as f32;
+    // Known lengths need no loop, as long as no sum outgrows its 16 bits.
+    let fits = (columns.least + 1) * rows * 255 <= usize::from(u16::MAX);
+    match columns.least {
+        1 if fits => add_columns::<1>(sums, columns, words),
+        2 if fits => add_columns::<2>(sums, columns, words),
+        3 if fits => add_columns::<3>(sums, columns, words),
+        4 if fits => add_columns::<4>(sums, columns, words),
+        5 if fits => add_columns::<5>(sums, columns, words),
+        6 if fits => add_columns::<6>(sums, columns, words),
+        _ => {
+            for (x, edges) in columns.edges.windows(2).enumerate() {
+                let sum = sums[edges[0] * 3..edges[1] * 3].chunks_exact(3).fold([0; 3], add_pixel);
+                [blue[x], green[x], red[x]] = sum.map(|sum| black + sum as f32 * (columns.share[x] * factor));
+            }
+            return;
+        }
+    }
+    for (plane, shift) in [(blue, 0), (green, 16), (red, 32)] {
+        for ((value, word), share) in plane.iter_mut().zip(words.iter()).zip(&columns.share) {
+            *value = black + f32::from((word >> shift) as u16) * (share * factor);
         }
     }
 }
@@ -116,46 +158,41 @@ fn add_pixel(sum: [u32; 3], pixel: &[u16]) -> [u32; 3] {
     [sum[0] + u32::from(pixel[0]), sum[1] + u32::from(pixel[1]), sum[2] + u32::from(pixel[2])]
 }
 
-/// Adds up N pixels, blue, green and red in one 64-bit word each: four 16-bit lanes of which the last is not wanted. No
-/// lane overflows as long as a pixel is at most 64 rows' sum and N at most four.
+/// Adds up N columns for each new pixel, and one more where it covers that: blue, green and red in one 64-bit word, four
+/// 16-bit lanes of which the last is not wanted.
 #[inline(always)]
-fn add_pixels<const N: usize>(sums: &[u16]) -> [u32; 3] {
-    let sums = &sums[..3 * N + 1];
-    let lanes = |i: usize| sums[i..i + 4].iter().rev().fold(0u64, |word, &v| word << 16 | u64::from(v));
-    let word: u64 = (0..N).map(|i| lanes(3 * i)).fold(0, u64::wrapping_add);
-    [word as u16, (word >> 16) as u16, (word >> 32) as u16].map(u32::from)
+fn add_columns<const N: usize>(sums: &[u16], columns: &Columns, words: &mut [u64]) {
+    for ((word, &edge), one_more) in words.iter_mut().zip(&columns.edges).zip(&columns.one_more) {
+        let sums = &sums[edge * 3..][..3 * N + 4];
+        let lanes = |i: usize| sums[3 * i..3 * i + 4].iter().rev().fold(0u64, |word, &v| word << 16 | u64::from(v));
+        *word = (0..N).map(lanes).fold(lanes(N) & one_more, u64::wrapping_add);
+    }
 }
 
 /// Adds up `count` rows of bytes, column by column; row `r` begins at `r * stride`.
 #[inline(always)]
 fn add_rows(bytes: &[u8], stride: usize, count: usize, sums: &mut [u16]) {
+    // Up to six rows at a time: the sums are written once for all of them.
+    match count {
+        1 => add_some_rows::<1>(bytes, stride, sums),
+        2 => add_some_rows::<2>(bytes, stride, sums),
+        3 => add_some_rows::<3>(bytes, stride, sums),
+        4 => add_some_rows::<4>(bytes, stride, sums),
+        5 => add_some_rows::<5>(bytes, stride, sums),
+        _ => add_some_rows::<6>(bytes, stride, sums),
+    }
+    for r in 6..count {
+        sums.iter_mut().zip(&bytes[r * stride..]).for_each(|(sum, byte)| *sum += u16::from(*byte));
+    }
+}
+
+/// The sums of N rows.
+#[inline(always)]
+fn add_some_rows<const N: usize>(bytes: &[u8], stride: usize, sums: &mut [u16]) {
     let n = sums.len();
-    let row = |r: usize| &bytes[r * stride..][..n];
-    let wide = |byte: &u8| u16::from(*byte);
-    // Up to four rows at a time: the sums are written once for all of them.
-    let added = match count {
-        1 => {
-            sums.iter_mut().zip(row(0)).for_each(|(s, a)| *s = wide(a));
-            1
-        }
-        2 => {
-            let rows = row(0).iter().zip(row(1));
-            sums.iter_mut().zip(rows).for_each(|(s, (a, b))| *s = wide(a) + wide(b));
-            2
-        }
-        3 => {
-            let rows = row(0).iter().zip(row(1)).zip(row(2));
-            sums.iter_mut().zip(rows).for_each(|(s, ((a, b), c))| *s = wide(a) + wide(b) + wide(c));
-            3
-        }
-        _ => {
-            let rows = row(0).iter().zip(row(1)).zip(row(2)).zip(row(3));
-            sums.iter_mut().zip(rows).for_each(|(s, (((a, b), c), d))| *s = (wide(a) + wide(b)) + (wide(c) + wide(d)));
-            4
-        }
-    };
-    for r in added..count {
-        sums.iter_mut().zip(row(r)).for_each(|(s, a)| *s += wide(a));
+    let rows: [&[u8]; N] = std::array::from_fn(|r| &bytes[r * stride..][..n]);
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = rows.iter().map(|row| u16::from(row[i])).sum();
     }
 }
 

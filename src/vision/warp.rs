@@ -61,8 +61,8 @@ fn solve(a: &mut [[f64; 9]; 8]) -> Option<[f64; 8]> {
     x.iter().all(|v| v.is_finite()).then_some(x)
 }
 
-/// A network's input: `[3, height, width]`, red, green, blue planes, 0..1.
-#[derive(Clone, Debug, Default)]
+/// A network's input: `[3, height, width]`, red, green, blue planes, black and white being what the network was taught.
+#[derive(Clone, Debug)]
 pub struct Planes {
     /// Pixels a row.
     pub width: usize,
@@ -70,17 +70,33 @@ pub struct Planes {
     pub height: usize,
     /// `3 * height * width` values.
     pub values: Vec<f32>,
+    /// The value of black, and how far above it white is.
+    pub(super) black: f32,
+    pub(super) span: f32,
 }
 
 impl Planes {
-    /// All grey 0.5.
+    /// Black is 0 and white is 1; all grey.
     pub fn new(width: usize, height: usize) -> Planes {
-        Planes { width, height, values: vec![0.5; 3 * width * height] }
+        Planes::between(width, height, [0.0, 1.0])
     }
 
-    /// Writes one pixel, given as blue, green, red.
-    fn put(&mut self, x: usize, y: usize, [blue, green, red]: [f32; 3]) {
+    /// With these values for black and for white; all grey.
+    pub fn between(width: usize, height: usize, [black, white]: [f32; 2]) -> Planes {
+        let span = white - black;
+        Planes { width, height, values: vec![black + 0.5 * span; 3 * width * height], black, span }
+    }
+
+    /// What stands for this share 0..1 of white.
+    #[inline(always)]
+    pub(super) fn level(&self, share: f32) -> f32 {
+        self.black + share * self.span
+    }
+
+    /// Writes one pixel, given as blue, green, red, 0..1.
+    fn put(&mut self, x: usize, y: usize, pixel: [f32; 3]) {
         let (at, plane) = (y * self.width + x, self.width * self.height);
+        let [blue, green, red] = pixel.map(|share| self.level(share));
         self.values[at] = red;
         self.values[plane + at] = green;
         self.values[2 * plane + at] = blue;
@@ -131,8 +147,8 @@ fn warp_avx2(planes: &mut Planes, picture: &Picture, h: &Homography, columns: Ra
 /// Fills each row of the planes from where `h` says.
 #[inline(always)]
 fn warp(planes: &mut Planes, picture: &Picture, h: &Homography, columns: Range<usize>) {
-    const AT_ONCE: usize = 16;
     let m = h.0;
+    let (size, black, span) = (planes.width * planes.height, planes.black, planes.span);
     for y in 0..planes.height {
         // What does not change along the row, in double precision; the rest is good to a thousandth of a pixel in single.
         let v = y as f64;
@@ -144,12 +160,54 @@ fn warp(planes: &mut Planes, picture: &Picture, h: &Homography, columns: Range<u
                 let scale = 1.0 / (w1 * x + w0);
                 [(u1 * x + u0) * scale, (v1 * x + v0) * scale]
             });
-            for (x, [sx, sy]) in (begin..columns.end).zip(places) {
-                let pixel = bilinear(picture, sx, sy);
-                planes.put(x, y, pixel);
+            let colours = bilinear_at_once(picture, places);
+            let (at, count) = (y * planes.width + begin, AT_ONCE.min(columns.end - begin));
+            for (colour, plane) in colours.iter().rev().zip(0..3) {
+                let into = planes.values[plane * size + at..][..count].iter_mut();
+                into.zip(colour).for_each(|(value, share)| *value = black + share * span);
             }
         }
     }
+}
+
+/// So many places are worked out side by side.
+const AT_ONCE: usize = 16;
+
+/// [`bilinear`] of several places: their blues, greens and reds, 0..1.
+#[inline(always)]
+fn bilinear_at_once(picture: &Picture, places: [[f32; 2]; AT_ONCE]) -> [[f32; AT_ONCE]; 3] {
+    let (last_x, last_y) = (picture.width.saturating_sub(2) as i32, picture.height.saturating_sub(2) as i32);
+    let stride = picture.width * 3;
+    // `max` first: what is no number becomes 0.
+    let xs = places.map(|[x, _]| x.max(0.0).min((last_x + 1) as f32));
+    let ys = places.map(|[_, y]| y.max(0.0).min((last_y + 1) as f32));
+    let (x0, y0) = (xs.map(|x| (x as i32).min(last_x)), ys.map(|y| (y as i32).min(last_y)));
+    let at: [usize; AT_ONCE] = std::array::from_fn(|i| y0[i] as usize * stride + x0[i] as usize * 3);
+    // A pixel and its right neighbour are six bytes, which are read as eight.
+    let farthest = at.iter().fold(0, |a, b| a.max(*b));
+    if picture.width < 2 || picture.height < 2 || farthest + stride + 8 > picture.bgr.len() {
+        let pixels = places.map(|[x, y]| bilinear(picture, x, y));
+        return std::array::from_fn(|c| pixels.map(|pixel| pixel[c]));
+    }
+    let word = |at: usize| u64::from_le_bytes(picture.bgr[at..at + 8].try_into().expect("eight bytes"));
+    let (upper, lower) = (at.map(word), at.map(|at| word(at + stride)));
+    let fx: [f32; AT_ONCE] = std::array::from_fn(|i| xs[i] - x0[i] as f32);
+    let fy: [f32; AT_ONCE] = std::array::from_fn(|i| ys[i] - y0[i] as f32);
+    let wa: [f32; AT_ONCE] = std::array::from_fn(|i| (1.0 - fx[i]) * (1.0 - fy[i]) / 255.0);
+    let wb: [f32; AT_ONCE] = std::array::from_fn(|i| fx[i] * (1.0 - fy[i]) / 255.0);
+    let wc: [f32; AT_ONCE] = std::array::from_fn(|i| (1.0 - fx[i]) * fy[i] / 255.0);
+    let wd: [f32; AT_ONCE] = std::array::from_fn(|i| fx[i] * fy[i] / 255.0);
+    let byte = |word: u64, n: usize| f32::from((word >> (8 * n)) as u8);
+    let mut colours = [[0.0; AT_ONCE]; 3];
+    for (c, colour) in colours.iter_mut().enumerate() {
+        for (i, value) in colour.iter_mut().enumerate() {
+            *value = wa[i] * byte(upper[i], c)
+                + wb[i] * byte(upper[i], c + 3)
+                + wc[i] * byte(lower[i], c)
+                + wd[i] * byte(lower[i], c + 3);
+        }
+    }
+    colours
 }
 
 /// The picture's colour at a place, or at its edge nearest to that: blue, green, red, 0..1.
