@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst, VideoWriter};
 
-use super::{CameraError, FrameSource, Got, Source, rtsp};
+use super::{CameraError, FrameSource, Got, Source, reduced, rtsp};
 use crate::config;
 use crate::picture::Picture;
 
@@ -14,6 +14,8 @@ use crate::picture::Picture;
 pub(super) struct Capture {
     capture: VideoCapture,
     mat: Mat,
+    /// Where JPEG frames come as they are, and are decoded at 1/this of their size.
+    scale: Option<u32>,
     /// A file ends; a camera that gives nothing is lost.
     pace: Option<Pace>,
 }
@@ -30,7 +32,7 @@ impl Capture {
         let source = &settings.source;
         check_reachable(source, Duration::from_millis(settings.open_timeout_ms))?;
         let timeout = Duration::from_millis(settings.open_timeout_ms);
-        let capture = open(settings).map_err(|e| CameraError(format!("{source}: {}", e.message)))?;
+        let mut capture = open(settings).map_err(|e| CameraError(format!("{source}: {}", e.message)))?;
         if !capture.is_opened().unwrap_or(false) {
             let why = match source {
                 Source::Rtsp(url) => rtsp::why(url, timeout),
@@ -38,13 +40,34 @@ impl Capture {
             };
             return Err(CameraError(format!("{source}: {why}")));
         }
+        let scale = Some(settings.decode_scale).filter(|scale| *scale > 1);
+        if scale.is_some() {
+            take_undecoded(&mut capture, source)?;
+        }
         let pace = matches!(source, Source::File(_)).then(|| {
             let fps = capture.get(videoio::CAP_PROP_FPS).unwrap_or(25.0);
             let fps = if fps.is_finite() { fps.clamp(1.0, 240.0) } else { 25.0 };
             Pace { due: Instant::now(), every: Duration::from_secs_f64(1.0 / fps) }
         });
-        Ok(Capture { capture, mat: Mat::default(), pace })
+        Ok(Capture { capture, mat: Mat::default(), scale, pace })
     }
+}
+
+/// Asks for the frames as the camera sends them, which must be JPEG: a picture of another kind can only be decoded whole.
+fn take_undecoded(capture: &mut VideoCapture, source: &Source) -> Result<(), CameraError> {
+    let wrong = |what: String| {
+        CameraError(format!("{source}: camera.decode_scale needs JPEG frames (MJPG), {what}: set it to 1"))
+    };
+    let code = capture.get(videoio::CAP_PROP_FOURCC).unwrap_or(0.0) as i32;
+    let kind: String = code.to_le_bytes().iter().map(|b| char::from(*b)).filter(char::is_ascii_graphic).collect();
+    if !["MJPG", "JPEG", "jpeg", "mjpg"].contains(&kind.as_str()) {
+        return Err(wrong(if kind.is_empty() { "which this is not".into() } else { format!("not '{kind}'") }));
+    }
+    let taken = match source {
+        Source::V4l2(_) => capture.set(videoio::CAP_PROP_CONVERT_RGB, 0.0),
+        _ => capture.set(videoio::CAP_PROP_FORMAT, -1.0),
+    };
+    if taken.unwrap_or(false) { Ok(()) } else { Err(wrong("and they cannot be had as they are".into())) }
 }
 
 /// With the password from its file, read anew each time: it may have been put right meanwhile.
@@ -134,13 +157,19 @@ impl FrameSource for Capture {
                 Err(CameraError("the camera gives no more frames".into()))
             };
         }
-        copy(&self.mat, into)?;
+        match self.scale {
+            Some(scale) => {
+                let bytes = self.mat.data_bytes().map_err(|e| CameraError(e.message))?;
+                reduced::decode_jpeg(bytes, scale, into)?;
+            }
+            None => copy(&self.mat, into)?,
+        }
         Ok(Got::Frame)
     }
 }
 
 /// Copies OpenCV's frame, which the next read overwrites.
-fn copy(mat: &Mat, into: &mut Picture) -> Result<(), CameraError> {
+pub(super) fn copy(mat: &Mat, into: &mut Picture) -> Result<(), CameraError> {
     let (width, height) = (mat.cols().max(0) as usize, mat.rows().max(0) as usize);
     if width == 0 || height == 0 {
         return Err(CameraError("the camera sends empty frames".into()));

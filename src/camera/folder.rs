@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{CameraError, FrameSource, Got};
+use super::{CameraError, FrameSource, Got, reduced};
 use crate::picture::Picture;
 
 /// The pictures of a folder in the order of their names; those that cannot be read are passed over.
 pub(super) struct Folder {
     files: Vec<PathBuf>,
     at: usize,
+    /// The pictures' sides are divided by this.
+    scale: u32,
     due: Instant,
     every: Duration,
 }
 
 impl Folder {
-    pub(super) fn open(path: &Path, fps: u32) -> Result<Folder, CameraError> {
+    pub(super) fn open(path: &Path, fps: u32, scale: u32) -> Result<Folder, CameraError> {
         let wrong = |what: String| CameraError(format!("{}: {what}", path.display()));
         let entries = std::fs::read_dir(path).map_err(|e| wrong(e.to_string()))?;
         let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.is_file()).collect();
@@ -23,7 +25,7 @@ impl Folder {
         if files.is_empty() {
             return Err(wrong("no pictures in this folder".into()));
         }
-        Ok(Folder { files, at: 0, due: Instant::now(), every: Duration::from_secs(1) / fps.max(1) })
+        Ok(Folder { files, at: 0, scale, due: Instant::now(), every: Duration::from_secs(1) / fps.max(1) })
     }
 }
 
@@ -35,7 +37,7 @@ impl FrameSource for Folder {
             let path = &self.files[self.at % self.files.len()];
             self.at += 1;
             let read = std::fs::read(path).map_err(|e| e.to_string());
-            match read.and_then(|bytes| Picture::decode(&bytes).map_err(|e| e.to_string())) {
+            match read.and_then(|bytes| reduced::decode(&bytes, self.scale).map_err(|e| e.to_string())) {
                 Ok(picture) => {
                     *into = picture;
                     return Ok(Got::Frame);

@@ -8,6 +8,7 @@
 mod capture;
 mod folder;
 mod mailbox;
+mod reduced;
 pub mod rendered;
 mod rtsp;
 mod source;
@@ -21,6 +22,7 @@ use crate::config;
 use crate::picture::Picture;
 pub use capture::video_frames;
 use mailbox::Mailbox;
+pub use reduced::{SCALES, decode};
 pub use source::{Source, SourceError};
 
 /// One frame with the time it was taken.
@@ -185,7 +187,7 @@ fn opener(settings: &config::Camera, lane: rendered::Script) -> Opener {
     let settings = settings.clone();
     Box::new(move || match &settings.source {
         Source::Rendered => Ok(Box::new(rendered::RenderedLane::new(lane.clone(), settings.fps))),
-        Source::Folder(path) => Ok(Box::new(folder::Folder::open(path, settings.fps)?)),
+        Source::Folder(path) => Ok(Box::new(folder::Folder::open(path, settings.fps, settings.decode_scale)?)),
         _ => Ok(Box::new(capture::Capture::open(&settings)?)),
     })
 }

@@ -144,7 +144,7 @@ fn a_folder_passes_over_what_is_no_picture() {
     std::fs::write(folder.path().join("a.jpg"), "").unwrap();
     std::fs::write(folder.path().join("b.jpg"), b"\xff\xd8\xff\xe0 broken").unwrap();
     std::fs::write(folder.path().join("c.jpg"), Picture::filled(32, 16, [1, 2, 3]).to_jpeg(80).unwrap()).unwrap();
-    let mut source = folder::Folder::open(folder.path(), 200).unwrap();
+    let mut source = folder::Folder::open(folder.path(), 200, 1).unwrap();
     let mut picture = Picture::default();
     for _ in 0..3 {
         assert_eq!(source.read(&mut picture).unwrap(), Got::Frame);
@@ -152,7 +152,7 @@ fn a_folder_passes_over_what_is_no_picture() {
     }
     std::fs::remove_file(folder.path().join("c.jpg")).unwrap();
     assert!(source.read(&mut picture).unwrap_err().to_string().contains("readable"));
-    assert!(folder::Folder::open(&folder.path().join("none"), 25).is_err());
+    assert!(folder::Folder::open(&folder.path().join("none"), 25, 1).is_err());
 }
 
 #[test]
@@ -201,4 +201,37 @@ fn a_video_file_is_played_to_its_end_and_a_broken_one_is_lost() {
     let settings = config::Camera { source: source(&broken), ..Default::default() };
     let camera = Camera::start(&settings, rendered::Script::empty());
     wait_for(&camera, |s| matches!(s, CameraState::Lost { .. }));
+}
+
+/// A short video whose frames are JPEG.
+fn motion_jpeg(path: &std::path::Path) {
+    use opencv::core::{CV_8UC3, Mat, Scalar, Size};
+    use opencv::videoio::{CAP_OPENCV_MJPEG, VideoWriter, VideoWriterTrait};
+    let fourcc = VideoWriter::fourcc('M', 'J', 'P', 'G').unwrap();
+    let name = path.to_str().unwrap();
+    let mut video =
+        VideoWriter::new_with_backend(name, CAP_OPENCV_MJPEG, fourcc, 25.0, Size::new(640, 352), true).unwrap();
+    for grey in [60.0, 120.0, 180.0] {
+        let frame = Mat::new_rows_cols_with_default(352, 640, CV_8UC3, Scalar::all(grey)).unwrap();
+        video.write(&frame).unwrap();
+    }
+    video.release().unwrap();
+}
+
+#[test]
+fn jpeg_frames_are_decoded_at_a_fraction_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lane.avi");
+    motion_jpeg(&file);
+    for (scale, size) in [(1, (640, 352)), (2, (320, 176)), (4, (160, 88))] {
+        let settings = config::Camera { source: Source::File(file.clone()), decode_scale: scale, ..Default::default() };
+        let mut capture = capture::Capture::open(&settings).unwrap();
+        let mut picture = Picture::default();
+        for grey in [60u8, 120, 180] {
+            assert_eq!(capture.read(&mut picture).unwrap(), Got::Frame);
+            assert_eq!((picture.width, picture.height, picture.bgr.len()), (size.0, size.1, size.0 * size.1 * 3));
+            assert!(picture.bgr.iter().all(|byte| byte.abs_diff(grey) < 4), "1/{scale}: {}", picture.bgr[0]);
+        }
+        assert_eq!(capture.read(&mut picture).unwrap(), Got::End);
+    }
 }

@@ -135,6 +135,11 @@ fn search_px(text: &str) -> Result<usize, String> {
     check(Vision { search_px, ..Vision::default() }).map(|_| search_px)
 }
 
+fn decode_scale(text: &str) -> Result<u32, String> {
+    let scale = text.parse().ok().filter(|scale| crate::camera::SCALES.contains(scale));
+    scale.ok_or_else(|| "expected 1, 2, 4 or 8".to_owned())
+}
+
 /// What the configuration would not accept is not accepted here either.
 fn check(vision: Vision) -> Result<(), String> {
     Config { vision, ..Config::default() }.check_vision()

@@ -136,7 +136,7 @@ impl Eyes {
 
     /// Reads one picture file; what goes wrong is in the line.
     pub fn read_file(&mut self, path: &Path) -> Line {
-        match open(path) {
+        match open(path, 1) {
             Ok((picture, decode)) => self.read_picture(path, 0, &picture, decode),
             Err(error) => failed(path, 0, error),
         }
@@ -157,11 +157,11 @@ impl Eyes {
     }
 }
 
-/// A picture file, decoded, and how long that took; or why not.
-pub fn open(path: &Path) -> Result<(Picture, Duration), String> {
+/// A picture file, decoded at 1/`scale` of its size, and how long that took; or why not.
+pub fn open(path: &Path, scale: u32) -> Result<(Picture, Duration), String> {
     let begun = Instant::now();
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-    let picture = Picture::decode(&bytes).map_err(|e| e.to_string())?;
+    let picture = camera::decode(&bytes, scale).map_err(|e| e.to_string())?;
     Ok((picture, begun.elapsed()))
 }
 

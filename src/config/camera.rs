@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{Problem, within};
-use crate::camera::Source;
+use crate::camera::{SCALES, Source};
 
 /// `[camera]`
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +22,8 @@ pub struct Camera {
     pub height: u32,
     /// Frames a second asked of a V4L2 device, and played from a folder.
     pub fps: u32,
+    /// JPEG frames are decoded at 1/this of their size: 1, 2, 4 or 8. Less work, smaller plates.
+    pub decode_scale: u32,
     /// How long opening may take, milliseconds.
     pub open_timeout_ms: u64,
     /// How long the next frame may take, milliseconds.
@@ -38,6 +40,7 @@ impl Default for Camera {
             width: 1920,
             height: 1080,
             fps: 25,
+            decode_scale: 1,
             open_timeout_ms: 3000,
             read_timeout_ms: 3000,
             retry_at_most_s: 2,
@@ -52,6 +55,9 @@ impl Camera {
             return Err(Problem::new("camera.width/height", found, "16..8192 pixels a side"));
         }
         within("camera.fps", self.fps, 1..=240, "1..240 frames a second")?;
+        if !SCALES.contains(&self.decode_scale) {
+            return Err(Problem::new("camera.decode_scale", self.decode_scale, "1, 2, 4 or 8"));
+        }
         within("camera.open_timeout_ms", self.open_timeout_ms, 100..=60_000, "100..60000 milliseconds")?;
         within("camera.read_timeout_ms", self.read_timeout_ms, 100..=60_000, "100..60000 milliseconds")?;
         within("camera.retry_at_most_s", self.retry_at_most_s, 1..=3600, "1..3600 seconds")

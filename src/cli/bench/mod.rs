@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::VisionArgs;
+use crate::camera;
 use crate::camera::rendered::{Arrival, Scene};
 use crate::config::Config;
 use crate::gate::matching::Roster;
@@ -72,6 +73,9 @@ pub struct Args {
     #[arg(long, value_name = "PER_SECOND", num_args = 0..=1, default_missing_value = "1000",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     broker: Option<u32>,
+    /// Decode the pictures at 1/N of their size (default: as camera.decode_scale).
+    #[arg(long, value_name = "N", value_parser = super::decode_scale)]
+    decode_scale: Option<u32>,
     #[command(flatten)]
     vision: VisionArgs,
 }
@@ -114,11 +118,12 @@ pub struct Report {
 /// Runs the command.
 pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     args.vision.apply(&mut config);
+    config.camera.decode_scale = args.decode_scale.unwrap_or(config.camera.decode_scale);
     if args.sweep {
         return sweep_all(&args);
     }
     let old = args.compare.as_deref().map(compare::earlier).transpose()?;
-    let pictures = pictures(&args)?;
+    let pictures = pictures(&args.frames, config.camera.decode_scale)?;
     let begun = Instant::now();
     let mut vision = Vision::load(&config.vision)?;
     let cold_start = begun.elapsed();
@@ -140,8 +145,13 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn sweep_all(args: &Args) -> anyhow::Result<ExitCode> {
-    let VisionArgs { provider, precision, threads, .. } = args.vision;
-    let wanted = sweep::Wanted { frames: &args.frames, rounds: args.rounds, provider, precision, threads };
+    let VisionArgs { provider, precision, threads, lane, search_px } = args.vision;
+    let mut besides = Vec::new();
+    let mut also = |name: &str, value: Option<String>| besides.extend(value.map(|value| format!("--{name}={value}")));
+    also("lane", lane.map(|shares| shares.map(|share| share.to_string()).join(",")));
+    also("search-px", search_px.map(|px| px.to_string()));
+    also("decode-scale", args.decode_scale.map(|scale| scale.to_string()));
+    let wanted = sweep::Wanted { frames: &args.frames, rounds: args.rounds, provider, precision, threads, besides };
     let bar = ProgressBar::new_spinner();
     let swept = sweep::run(&wanted, |what| {
         bar.set_message(what.to_owned());
@@ -169,26 +179,29 @@ struct Subject {
     file: Vec<u8>,
 }
 
-fn pictures(args: &Args) -> anyhow::Result<Vec<Subject>> {
-    if args.frames.is_empty() {
+fn pictures(files: &[PathBuf], scale: u32) -> anyhow::Result<Vec<Subject>> {
+    if files.is_empty() {
         let painted = [(demo::PAID, Colour::Blue, false), (demo::PAID_GREEN, Colour::Green, true)];
-        return painted.into_iter().map(|(plate, colour, night)| paint(plate, colour, night)).collect();
+        return painted.into_iter().map(|(plate, colour, night)| paint(plate, colour, night, scale)).collect();
     }
     let load = |path: &PathBuf| {
         let file = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
-        let picture = Picture::decode(&file).with_context(|| format!("{}", path.display()))?;
+        let picture = camera::decode(&file, scale).with_context(|| format!("{}", path.display()))?;
         Ok(Subject { picture, file })
     };
-    args.frames.iter().map(load).collect()
+    files.iter().map(load).collect()
 }
 
-/// A painted 1080p frame with a car at the stop line.
-fn paint(plate: &str, colour: Colour, night: bool) -> anyhow::Result<Subject> {
+/// A painted 1080p frame with a car at the stop line, at 1/`scale` of that size.
+fn paint(plate: &str, colour: Colour, night: bool, scale: u32) -> anyhow::Result<Subject> {
     let plate = plate.parse().expect("the demo's plates are well-formed");
     let car = Arrival { plate, colour, night, hold: Duration::ZERO };
     let mut picture = Picture::default();
     Scene::new(1).paint(Some((&car, 4.4)), night, false, &mut picture);
     let file = picture.to_jpeg(90)?;
+    if scale > 1 {
+        picture = camera::decode(&file, scale)?;
+    }
     Ok(Subject { picture, file })
 }
 
@@ -221,7 +234,7 @@ fn stages(
     for subject in subjects {
         let empty = Picture::filled(subject.picture.width, subject.picture.height, [110, 110, 110]);
         for _ in 0..rounds {
-            samples.decode.time(|| Picture::decode(&subject.file))?;
+            samples.decode.time(|| camera::decode(&subject.file, config.camera.decode_scale))?;
             samples.empty.time(|| vision.read(&empty).map(<[_]>::len))?;
             let slots = vision.read(&subject.picture)?.first().map(|reading| reading.slots.clone());
             samples.vision(vision.timings());

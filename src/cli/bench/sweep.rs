@@ -22,6 +22,8 @@ pub struct Wanted<'a> {
     pub precision: Option<Precision>,
     /// One number of threads alone.
     pub threads: Option<u16>,
+    /// What is the same for all, as arguments.
+    pub besides: Vec<String>,
 }
 
 /// The whole result.
@@ -105,6 +107,7 @@ fn measure(wanted: &Wanted<'_>, provider: &str, precision: &str, threads: u16) -
     let mut command = again::command("bench")?;
     command.args(["--json", "--rounds", &wanted.rounds.to_string(), "--provider", provider]);
     command.args(["--precision", precision, "--threads", &threads.to_string()]);
+    command.args(&wanted.besides);
     for path in wanted.frames {
         command.arg("--frames").arg(path);
     }

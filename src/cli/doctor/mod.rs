@@ -259,7 +259,11 @@ fn camera(config: &Config, running: Option<&Running>) -> Check {
     match (frame, state) {
         (Some(frame), _) => {
             let (w, h, age) = (frame.picture.width, frame.picture.height, frame.captured.elapsed());
-            let told = format!("{source}, {w}x{h}, the newest frame {} ms old", age.as_millis());
+            let decoded = match config.camera.decode_scale {
+                1 => String::new(),
+                scale => format!(" (decoded at 1/{scale} of its size)"),
+            };
+            let told = format!("{source}, {w}x{h}{decoded}, the newest frame {} ms old", age.as_millis());
             if w < 1280 || h < 720 {
                 return Check::warning("camera", told, "at least 1280x720 is better (GA/T 1742-2020)");
             }

@@ -31,6 +31,9 @@ pub struct Args {
     /// Also write a page with tables, the confusion matrix and the pictures that were read wrong, worst first.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Decode the pictures at 1/N of their size, as camera.decode_scale does: what does that cost?
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::decode_scale)]
+    decode_scale: u32,
     #[command(flatten)]
     vision: VisionArgs,
 }
@@ -65,7 +68,7 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     for row in &rows {
         bar.inc(1);
         let path = folder.join(&row.path);
-        let (picture, decode) = match read::open(&path) {
+        let (picture, decode) = match read::open(&path, args.decode_scale) {
             Ok(opened) => opened,
             Err(error) => {
                 report.unreadable_files += 1;
@@ -77,7 +80,8 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
         if let Some(error) = line.error() {
             anyhow::bail!("{}: {error}", row.path);
         }
-        let plate = chosen(&line.plates, corners(&row.corners)?);
+        let truth = corners(&row.corners)?.map(|quad| reduced(&quad, args.decode_scale));
+        let plate = chosen(&line.plates, truth);
         if !row.text.is_empty() && plate.is_none_or(|p| p.text != row.text) {
             if args.misses {
                 let (text, sure) = plate.map_or(("-", 0.0), |p| (p.text.as_str(), p.min_slot));
@@ -101,6 +105,12 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
         report.print()
     }
     Ok(ExitCode::from(u8::from(report.unreadable_files > 0)))
+}
+
+/// Where these corners lie on the picture at 1/`scale` of its size: a pixel's centre lies on whole numbers.
+fn reduced(quad: &Quad, scale: u32) -> Quad {
+    let by = scale as f32;
+    Quad(quad.0.map(|corner| corner.map(|v| (v + 0.5) / by - 0.5)))
 }
 
 /// The manifest's pictures.
