@@ -1,6 +1,7 @@
 //! Drawings for the pages that the measuring commands write, as SVG within the page.
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Colours that are told apart on paper and by those who see no red.
 const COLOURS: [RGBColor; 6] = [
@@ -28,18 +29,14 @@ pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f
         chart
             .configure_mesh()
             .disable_x_mesh()
+            .max_light_lines(0)
             .x_labels(0)
             .y_label_formatter(&|y| if *y < 0.0 { String::new() } else { format!("{y}") })
             .y_desc(unit)
             .draw()?;
-        let style = ("sans-serif", 12).into_font().color(&BLACK);
-        let centred = style.pos(plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Center,
-            plotters::style::text_anchor::VPos::Top,
-        ));
         let names = groups.iter().enumerate();
         chart.draw_series(
-            names.map(|(g, (name, _))| Text::new(name.clone(), (g as f64 + 0.5, -0.02 * most), centred.clone())),
+            names.map(|(g, (name, _))| Text::new(name.clone(), (g as f64 + 0.5, -0.02 * most), below_the_axis())),
         )?;
         let width = 0.8 / series.len().max(1) as f64;
         for (n, name) in series.iter().enumerate() {
@@ -60,11 +57,29 @@ pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f
     Ok(svg)
 }
 
-/// How times are spread: for each series the upper bounds of its bins and how many fell in each, on a logarithmic axis.
+/// Small text in the middle under a place.
+fn below_the_axis() -> TextStyle<'static> {
+    let place = Pos::new(HPos::Center, VPos::Top);
+    ("sans-serif", 12).into_font().color(&BLACK).pos(place)
+}
+
+/// Numbers to write under a logarithmic axis from `low` to `high`.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    let all = decades.flat_map(|decade| [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0].map(|digit| digit * 10f64.powi(decade)));
+    let within: Vec<f64> = all.filter(|tick| (low..=high).contains(tick)).collect();
+    // Of many decades their beginnings are enough.
+    let is_decade = |tick: &f64| (tick.log10() - tick.log10().round()).abs() < 1e-9;
+    if within.len() > 16 { within.into_iter().filter(is_decade).collect() } else { within }
+}
+
+/// How times are spread: for each series the upper bounds of its bins and how many fell in each, on a logarithmic axis; the
+/// series beside one another in each bin.
 pub fn spread(caption: &str, series: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<String> {
     let all = || series.iter().flat_map(|(_, bins)| bins);
     let (low, high) = all().fold((f64::MAX, 1e-3_f64), |(a, b), (x, _)| (a.min(*x), b.max(*x)));
     let most = all().map(|(_, n)| *n).fold(1.0, f64::max);
+    let (low, high) = (low.min(high) * 0.8, high * 1.3);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (840, 360)).into_drawing_area();
@@ -74,23 +89,31 @@ pub fn spread(caption: &str, series: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Resu
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(60)
-            .build_cartesian_2d((low.min(high) * 0.8..high * 1.3).log_scale(), 0.0..most * 1.08)?;
+            .build_cartesian_2d((low..high).log_scale(), -0.1 * most..most * 1.08)?;
         chart
             .configure_mesh()
+            .disable_x_mesh()
+            .max_light_lines(0)
+            .x_labels(0)
             .x_desc("milliseconds")
             .y_desc("how often")
-            .x_label_formatter(&|x| format!("{x:.3}").trim_end_matches('0').trim_end_matches('.').to_owned())
+            .y_label_formatter(&|y| if *y < 0.0 { String::new() } else { format!("{y:.0}") })
             .draw()?;
+        let numbers = ticks(low, high).into_iter();
+        chart.draw_series(numbers.map(|tick| {
+            Text::new(format!("{}", (tick * 1e6).round() / 1e6), (tick, -0.02 * most), below_the_axis())
+        }))?;
         for (n, (name, bins)) in series.iter().enumerate() {
             let colour = COLOURS[n % COLOURS.len()];
-            let step = 2f64.powf(-1.0 / 8.0);
+            // A bin is an eighth of a doubling wide; each series has its part of that.
+            let part = |n: usize| 2f64.powf((n as f64 / series.len() as f64 - 1.0) / 8.0);
             let bar = |(upper, count): &(f64, f64)| {
-                Rectangle::new([(upper * step, 0.0), (*upper, *count)], colour.mix(0.55).filled())
+                Rectangle::new([(upper * part(n), 0.0), (upper * part(n + 1), *count)], colour.filled())
             };
             chart
                 .draw_series(bins.iter().map(bar))?
                 .label((*name).to_owned())
-                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.mix(0.55).filled()));
+                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
         }
         chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
         area.present()?;
@@ -112,13 +135,13 @@ pub struct Choice {
 
 /// Choices by time and accuracy, the frontier joined by a line, the picked one ringed; the budget as a line across.
 pub fn frontier(caption: &str, choices: &[Choice], budget_ms: f64) -> anyhow::Result<String> {
-    let (low, high) = choices.iter().fold((f64::MAX, 1e-3_f64), |(a, b), c| (a.min(c.ms), f64::max(b, c.ms)));
+    let high = choices.iter().map(|c| c.ms).fold(budget_ms, f64::max);
     let least = choices.iter().map(|c| c.exact).fold(1.0, f64::min);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (840, 480)).into_drawing_area();
         area.fill(&WHITE)?;
-        let x = (low.min(high).min(budget_ms) * 0.8..high.max(budget_ms) * 1.3).log_scale();
+        let x = 0.0..high * 1.05;
         let y = (least - 0.02).max(0.0)..1.005;
         let (bottom, top) = (y.start, y.end);
         let mut chart = ChartBuilder::on(&area)
@@ -129,6 +152,7 @@ pub fn frontier(caption: &str, choices: &[Choice], budget_ms: f64) -> anyhow::Re
             .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()
+            .max_light_lines(0)
             .x_desc("p99 of a frame, milliseconds")
             .y_desc("read exactly")
             .x_label_formatter(&|x| format!("{x:.1}"))
@@ -171,6 +195,8 @@ mod tests {
         let choice = |ms, exact, on_frontier, picked| Choice { ms, exact, on_frontier, picked };
         let choices = [choice(2.0, 0.9, true, true), choice(5.0, 0.95, true, false), choice(6.0, 0.9, false, false)];
         assert!(frontier("Choices", &choices, 4.0).unwrap().contains("the frontier"));
+        assert_eq!(ticks(0.8, 5.2), [1.0, 1.5, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(ticks(0.05, 2000.0), [0.1, 1.0, 10.0, 100.0, 1000.0]);
         bars("", "", &[], &[]).unwrap();
         spread("", &[]).unwrap();
         frontier("", &[], 1.0).unwrap();
