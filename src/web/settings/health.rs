@@ -218,9 +218,9 @@ fn gates(site: &Site, v: &Visit) -> Option<Finding> {
     let well = if matches!(connection, Connection::Connected { .. }) { Status::Ok } else { Status::Warning };
     let mut technical = match connection {
         Connection::Connected { .. } => Vec::new(),
-        Connection::Connecting { reason, .. }
-        | Connection::Full { reason, .. }
-        | Connection::Lost { reason, .. } => vec![reason],
+        Connection::Connecting { reason, .. } | Connection::Full { reason, .. } | Connection::Lost { reason, .. } => {
+            vec![reason]
+        }
     };
     if let Some((at, why)) = status.last_refused() {
         detail += &v.f1("；最近拒绝过一条消息（{}）", v.short_time(&at));
