@@ -221,6 +221,7 @@ mod tests {
         let text = config("garden", &roster, &settings(folder.path()));
         assert!(text.contains(&north.public_key()) && !text.contains(&south.public_key()));
         let of_north = text.split("nkey: ").find(|t| t.starts_with(&north.public_key())).unwrap();
+        let (of_north, _) = of_north.split_once("allow_responses").unwrap();
         assert!(of_north.contains("\"pg.garden.events.north\"") && !of_north.contains("events.main"));
         assert!(!of_north.contains("STREAM.DELETE") && !of_north.contains("PURGE") && !of_north.contains("join"));
         assert!(text.contains("\"pg.garden.join.*\""), "the founder lets boxes in");

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_compound_speaks_for_itself_only() {
         let told = arrival(&message("pg.garden.events.north", "pg_garden_events:abc 7")).unwrap();
-        assert_eq!((told.0.as_str(), told.1.id), ("garden", 1));
+        assert_eq!((told.0.as_str(), told.1.station, told.1.epoch), ("garden", 2, 1));
         for (subject, source) in [
             ("pg.park.events.north", "pg_garden_events:abc 7"),
             ("pg.garden.events.south", "pg_garden_events:abc 7"),

@@ -8,13 +8,12 @@ use rustls::CertificateError;
 pub(super) fn problem(error: &(dyn Error + 'static)) -> Option<String> {
     let mut at = Some(error);
     while let Some(error) = at {
-        // An error of the line hides the one that it was made of.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inner = inner.map(|inner| inner as &(dyn Error + 'static));
-        if let Some(rustls::Error::InvalidCertificate(wrong)) = inner.unwrap_or(error).downcast_ref::<rustls::Error>() {
+        if let Some(rustls::Error::InvalidCertificate(wrong)) = error.downcast_ref::<rustls::Error>() {
             return Some(in_words(wrong));
         }
-        at = inner.and_then(Error::source).or_else(|| error.source());
+        // An error of the line passes over the one that it was made of when it is asked for its source.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        at = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
 }
