@@ -147,28 +147,14 @@ fn paint_car(on: &mut Picture, car: &Arrival, z: f32, light: f32) {
     part(&[[-0.62, 1.46], [0.62, 1.46], [0.86, 0.95], [-0.86, 0.95]], body);
     part(&[[-0.56, 1.4], [0.56, 1.4], [0.74, 1.0], [-0.74, 1.0]], glass);
     part(&[[-0.86, 1.0], [0.86, 1.0], [0.92, 0.6], [-0.92, 0.6]], body);
-    for (low, high, shade) in [(0.24, 0.36, 0.8), (0.36, 0.49, 0.88), (0.49, 0.62, 0.95)] {
-        part(&block(0.92, low, high), lit(body, shade));
-    }
-    part(&block(0.92, 0.572, 0.582), dark);
+    part(&block(0.92, 0.24, 0.62), lit(body, 0.93));
     part(&[[-0.42, 0.78], [0.42, 0.78], [0.36, 0.6], [-0.36, 0.6]], dark);
-    for low in [0.635, 0.675, 0.715] {
-        part(&block(0.36, low, low + 0.015), steel);
-    }
+    part(&block(0.34, 0.675, 0.69), steel);
     part(&block(0.6, 0.24, 0.33), dark);
-    for side in [-1.0, 1.0] {
-        let mirrored = |points: [[f32; 2]; 4]| points.map(|[x, h]| [side * x, h]);
-        part(&mirrored([[0.46, 0.99], [0.49, 0.99], [0.44, 0.79], [0.42, 0.79]]), lit(body, 0.7));
-        part(&mirrored([[0.5, 0.5], [0.82, 0.53], [0.8, 0.37], [0.54, 0.38]]), dark);
-        part(&mirrored([[0.05, 0.32], [0.07, 0.32], [0.07, 0.25], [0.05, 0.25]]), steel);
-        part(&mirrored([[0.3, 0.32], [0.32, 0.32], [0.32, 0.25], [0.3, 0.25]]), steel);
-    }
     part(&block(0.27, 0.36, 0.54), lit(body, 0.8));
     let lamp = if light < 0.5 { [225, 250, 255] } else { [225, 225, 220] };
     for side in [-0.68, 0.68] {
-        canvas::ellipse(on, project(side, 0.68, z), [0.17 * F / z, 0.1 * F / z], dark);
         canvas::ellipse(on, project(side, 0.68, z), [0.15 * F / z, 0.08 * F / z], lamp);
-        canvas::ellipse(on, project(side * 0.97, 0.45, z), [0.06 * F / z, 0.05 * F / z], lit(lamp, light.max(0.6)));
     }
 }
 
