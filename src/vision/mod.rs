@@ -183,6 +183,11 @@ impl Vision {
         Ok(&self.readings)
     }
 
+    /// As if no frame had been read yet: the next one's turn is the first one's.
+    pub fn begin_anew(&mut self) {
+        self.two_rows = false;
+    }
+
     /// Reads a photograph, which has no next frame: what is in doubt is read again, and where that is not sure of what it
     /// read, in a larger copy too; where nothing is found, in a smaller copy, for plates that fill the picture, and as a plate
     /// without surroundings.

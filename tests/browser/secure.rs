@@ -97,7 +97,7 @@ async fn a_gate_in_a_network() {
     let client = driver.connect_with(&["--blink-settings=preferredColorScheme=0"], preferences).await;
     resident(Steward::new(client, s.base.clone()), &invitation).await;
     s.go("/visitors").await;
-    s.wait_for("皖A6P42Z").await;
+    s.wait_for("皖B77Q20").await;
     s.close().await;
 }
 
@@ -170,7 +170,7 @@ async fn resident(r: Steward, invitation: &str) {
     r.fill("main form", &[("plate", "苏F8K291")]).await;
     r.press("main form .primary", "不用通行证").await;
     r.look("39-resident-pass-wrong").await;
-    r.fill("main form", &[("plate", "皖A6P42Z"), ("note", "外婆")]).await;
+    r.fill("main form", &[("plate", "皖B77Q20"), ("note", "外婆")]).await;
     r.press("main form .primary", "通行证已生效").await;
     r.look("40-resident-pass").await;
     let digits = r.client.find(Locator::Css(".code")).await.unwrap().text().await.unwrap();

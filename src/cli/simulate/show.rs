@@ -125,6 +125,10 @@ impl Show {
             n => Who::Spoof(Trick::ALL[n % Trick::ALL.len()]),
         };
         let night = rng.random_bool(NIGHTS);
+        // Whatever these networks read before, the seed settles what comes of it.
+        if let Some(sight) = sight {
+            sight.lock().begin_anew();
+        }
         let approach = match (&self.source, sight) {
             (Source::Replayed(cast, lines), _) => self.again(cast, lines, who, &mut rng)?,
             (Source::Photos(cast), Some(sight)) => self.of_photos(cast, who, night, &mut rng, sight)?,
