@@ -14,7 +14,7 @@ SIZE = (352, 112)  # the flat plate worked on, with its surroundings
 RECT = np.array([[16, 12], [336, 12], [336, 100], [16, 100]], np.float32)
 PROVINCE, CITY, SERIAL = 0, 1, 2  # the parts of a plate; a serial's first place is SERIAL
 # oftener, for what only a tail or a foot tells from another that is seen ten times as often
-HARD = {"Q": 3.0, "E": 2.0, "F": 1.5, "K": 1.5, "O": 0.0}
+HARD = {"Q": 3.0, "E": 2.0, "F": 1.5, "K": 1.5}
 FEATHER = 3  # pixels over which a character's place goes over into its new plate
 
 # from the left: where a character's place begins and how wide it is, in shares of the plate's width; gaps are halved
