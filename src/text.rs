@@ -10,7 +10,8 @@ pub(crate) fn narrow(c: char) -> char {
     }
 }
 
-/// An error of somebody else's, in one line.
+/// Somebody else's words in one line, without what moves a terminal's cursor.
 pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let shown = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if shown.contains(char::is_control) { shown.replace(char::is_control, "\u{FFFD}") } else { shown }
 }

@@ -16,6 +16,7 @@ use super::shared::{self, Key, Member};
 use super::version::{Lost, State, Taken, Versioned};
 use super::{Household, Pass, Vehicle};
 use crate::store::{Batch, StoreError};
+use crate::text::one_line;
 
 pub use super::uses::Use;
 
@@ -78,9 +79,10 @@ pub fn change(key: &Key, state: &State) -> Result<Option<Change>, String> {
 pub fn check(told: &Told, now: Timestamp) -> Result<(), String> {
     let newest = told.state.newest().time();
     if newest > now + MOST_AHEAD {
-        return Err(format!("{}: written at {newest}, which is to come: the clock of that box is wrong", told.key));
+        let key = one_line(&told.key.to_string());
+        return Err(format!("{key}: written at {newest}, which is to come: the clock of that box is wrong"));
     }
-    shared::change_of(&told.key, &told.state).map(drop)
+    shared::change_of(&told.key, &told.state).map(drop).map_err(|why| one_line(&why))
 }
 
 impl Register {

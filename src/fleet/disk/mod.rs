@@ -21,6 +21,7 @@ use crate::register::version::State;
 use crate::register::{Change, Key, Member, Register};
 use crate::store::events::Events;
 use crate::store::{Store, StoreError};
+use crate::text::one_line;
 use record::Cursor;
 use waits::Waits;
 
@@ -146,7 +147,7 @@ impl Disk {
     fn admits(&self, told: &Told, members: &[Member]) -> Result<(), String> {
         let Some(member) = member_of(&told.key, &told.state) else { return Ok(()) };
         if !self.identity.vouched(&member) {
-            return Err(format!("{}: the compound has not said this of a box", told.key));
+            return Err(one_line(&format!("{}: the compound has not said this of a box", told.key)));
         }
         match members.iter().find(|m| m.number == member.number) {
             Some(known) if known.out && !member.out => Err(format!("{}: this box was shut out", told.key)),

@@ -25,6 +25,7 @@ use super::identity::{Identity, IdentityError, check_servers, read_closed, write
 use super::join::authority_file;
 use super::sync;
 use super::wire::{self, Upward};
+use crate::text::one_line;
 
 /// The account of the office at the street's broker, and the name by which it calls.
 pub const OFFICE: &str = "street";
@@ -150,7 +151,7 @@ pub fn arrival(message: &Message) -> Result<(String, Upward), String> {
     let source = source.and_then(|source| source.as_str().split([':', ' ']).next()).unwrap_or_default();
     let compound = message.subject.split('.').nth(1).unwrap_or_default();
     if !wire::is_name(compound) || source != wire::Stream::Events.name(compound) {
-        return Err(format!("an arrival of {compound} that comes out of the stream {source}"));
+        return Err(one_line(&format!("an arrival of {compound} that comes out of the stream {source}")));
     }
     let event = sync::parse_arrival(&message.payload, &message.subject)?;
     Ok((compound.to_owned(), event))

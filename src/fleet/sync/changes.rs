@@ -16,6 +16,7 @@ use crate::fleet::home::{Home, HomeError};
 use crate::fleet::wire::{self, Stream};
 use crate::register::Key;
 use crate::register::share::{Heard, Outcome, Told, Use};
+use crate::text::one_line;
 
 /// Tells what has changed here.
 pub(super) async fn tell<H: Home>(link: &Link<H>, js: &Context, streams: &Streams) -> Ends {
@@ -204,7 +205,7 @@ pub(crate) fn parse(body: &[u8], subject: &str, compound: &str) -> Result<Told, 
     let told: Told = serde_json::from_slice(body).map_err(|error| unreadable("record", &error))?;
     // Under another's subject it would hide that one from gates that come later.
     if wire::record(compound, &told.key) != subject {
-        return Err(format!("{}: told under the subject of another record", told.key));
+        return Err(one_line(&format!("{}: told under the subject of another record", told.key)));
     }
     Ok(told)
 }

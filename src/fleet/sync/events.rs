@@ -14,6 +14,7 @@ use super::follow::{Following, Numbered, Start};
 use super::{Ends, LOOK_EVERY, Link, LinkError, Streams, WINDOW, deep, is_refusal, last_word, unreadable};
 use crate::fleet::home::{Home, Next};
 use crate::fleet::wire::{self, Stream, Upward};
+use crate::text::one_line;
 
 /// How far back a gate that has just started hears of the others' arrivals.
 const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -105,7 +106,7 @@ pub(crate) fn parse(body: &[u8], subject: &str) -> Result<Upward, String> {
     let event: Upward = serde_json::from_slice(body).map_err(|error| unreadable("arrival", &error))?;
     // The broker lets a box speak for its own gate only: the subject is certain, the text is not.
     if event.gate != last_word(subject) {
-        return Err(format!("an arrival at {} that was told by {}", event.gate, last_word(subject)));
+        return Err(one_line(&format!("an arrival at {} that was told by {}", event.gate, last_word(subject))));
     }
     Ok(event)
 }
@@ -121,9 +122,12 @@ mod tests {
         let body = serde_json::to_vec(&event).unwrap();
         assert_eq!(parse(&body, "pg.a.events.north").unwrap(), event);
         assert!(parse(&body, "pg.a.events.south").unwrap_err().contains("south"));
-        let strange = String::from_utf8(body).unwrap().replace("\"unreadable\"", r#""a\nb""#);
+        let strange = String::from_utf8(body.clone()).unwrap().replace("\"unreadable\"", r#""a\nb""#);
         let told = parse(strange.as_bytes(), "pg.a.events.north").unwrap_err();
         assert!(told.contains("a b") && !told.contains('\n'), "{told:?}");
+        let elsewhere = String::from_utf8(body).unwrap().replace("\"north\"", r#""a\n\u001bb""#);
+        let told = parse(elsewhere.as_bytes(), "pg.a.events.north").unwrap_err();
+        assert!(told.contains("at a \u{FFFD}b that") && !told.contains(char::is_control), "{told:?}");
         assert!(parse(b"{", "pg.a.events.north").unwrap_err().contains("unreadable"));
         assert!(parse(&vec![b' '; 70_000], "pg.a.events.north").is_err());
     }
