@@ -13,8 +13,11 @@ import kinds
 SIZE = (352, 112)  # the flat plate worked on, with its surroundings
 RECT = np.array([[16, 12], [336, 12], [336, 100], [16, 100]], np.float32)
 PROVINCE, CITY, SERIAL = 0, 1, 2  # the parts of a plate; a serial's first place is SERIAL
-# oftener, for what only a tail or a foot tells from another that is seen ten times as often
-HARD = {"Q": 3.0, "E": 2.0, "F": 1.5, "K": 1.5}
+# oftener, for what only a tail or a foot tells from another that is seen ten times as often, and for provinces that were
+# taken for rarer ones; more seldom, what those were taken for
+HARD = {"Q": 3.0, "E": 4.0, "K": 1.5, "冀": 3.0, "鲁": 2.0, "闽": 1.5, "川": 1.5, "藏": 0.5}
+# Yellow plates are few: so often they get a character of a blue one, in their own colours.
+YELLOW_FROM_BLUE = 0.7
 FEATHER = 3  # pixels over which a character's place goes over into its new plate
 
 # from the left: where a character's place begins and how wide it is, in shares of the plate's width; gaps are halved
@@ -57,9 +60,18 @@ def _dress(cell, like):
     return (cell - a) * np.clip((d - c) / np.maximum(b - a, 6), 0.3, 2.5) + c
 
 
-def _cell(donor, slot, width):
-    """The donor's character, as blurred as a plate of this width in pixels is."""
-    cell = _flat(donor)[:, _spot(donor["text"], slot)]
+def _light_ink(flat):
+    """Is it light on dark paper? There is more paper than ink."""
+    low, middle, high = np.percentile(flat[14:98, 16:336].mean(2), (5, 50, 95))
+    return high - middle > middle - low
+
+
+def _cell(donor, slot, width, light_ink):
+    """The donor's character, as blurred as a plate of this width in pixels is, in ink lighter or darker than its paper."""
+    flat = _flat(donor)
+    cell = flat[:, _spot(donor["text"], slot)]
+    if _light_ink(flat) != light_ink:
+        cell = 255 - cell.mean(2, keepdims=True).repeat(3, axis=2)  # its own colours would shine through
     if _width(_quad(donor)) > 1.1 * width:
         share = min(1.0, width / 320)
         size = (max(4, round(cell.shape[1] * share)), max(8, round(cell.shape[0] * share)))
@@ -128,16 +140,19 @@ class Donors:
         text = item["text"]
         if item["rows"] != 1 or len(text) not in WIDE or text[0] not in kinds.PROVINCES or _quad(item) is None:
             return None
-        width, flat, chars = _width(_quad(item)), None, list(text)
+        width, flat, chars, (colour, length) = _width(_quad(item)), None, list(text), _class(item)
         wanted, same = self._wanted(len(text), rng), None
         for slot in wanted:
-            given = self.draw((_class(item), min(slot, SERIAL)), rng, width, same if slot >= SERIAL else None)
+            donors = "blue" if colour == "yellow" and rng.random() < YELLOW_FROM_BLUE else colour
+            given = self.draw(((donors, length), min(slot, SERIAL)), rng, width, same if slot >= SERIAL else None)
             if slot >= SERIAL and len(wanted) > 3 and given:  # 66666
                 same = given[0]["text"][given[1]]
             if given is None:
                 continue
-            flat = _flat(item).astype(np.float32) if flat is None else flat
-            _lay(flat, _spot(text, slot), _cell(*given, width))
+            if flat is None:
+                flat = _flat(item).astype(np.float32)
+                light_ink = _light_ink(flat)
+            _lay(flat, _spot(text, slot), _cell(*given, width, light_ink))
             chars[slot] = given[0]["text"][given[1]]
         if flat is None:
             return None
