@@ -17,7 +17,7 @@ import data
 import kinds
 import refine
 import samples
-from training import Ema, Log, rate
+from training import Ema, Log, pool, rate
 
 
 def conv(i, o, stride=1):
@@ -57,12 +57,12 @@ class Reader(nn.Module):
     def forward(self, x):
         low = self.stem((x - 0.45) * 4)
         f = self.deep(self.mid(low))
-        pooled = f.mean((2, 3))
+        pooled = pool(f)
         look = self.attend(f) + self.where + self.layout(pooled).view(-1, kinds.SLOTS, 1, 18)
         p = torch.softmax(look.flatten(2), 2)
         seen = p @ f.flatten(2).transpose(1, 2) + self.slot
         slots = self.char(F.relu(self.hidden(seen)) + seen)
-        return slots, self.colour(torch.cat((pooled, low.mean((2, 3))), 1))
+        return slots, self.colour(torch.cat((pooled, pool(low)), 1))
 
 
 def batch(sampler, n):

@@ -15,7 +15,7 @@ from torch import nn
 
 import data
 import samples
-from training import Ema, Log, rate
+from training import Ema, Log, pool, rate
 
 
 def conv(i, o, stride=1, k=3):
@@ -43,7 +43,7 @@ class Refiner(nn.Module):
         c = self.c(b)
         heat = self.heat(self.d(torch.cat((b, F.interpolate(c, scale_factor=2.0)), 1)))
         p = torch.softmax(heat.flatten(2), 2)
-        pooled = c.mean((2, 3))
+        pooled = pool(c)
         corners = (p @ self.grid).flatten(1) + self.offset(pooled)  # the offset reaches corners outside of the patch
         return corners, self.flags(pooled)
 

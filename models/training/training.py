@@ -6,7 +6,13 @@ import time
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from tqdm import tqdm
+
+
+def pool(x):
+    """[n,c,h,w] -> [n,c], each channel's mean: exported as GlobalAveragePool, which converters for NPUs know best."""
+    return F.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 def rate(done, top):
