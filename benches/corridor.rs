@@ -6,17 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::Receiver;
 use plategate::barrier::{Barrier, Pulse, SimulatedArm};
 use plategate::camera::Frame;
 use plategate::camera::rendered::{Arrival, Scene};
-use plategate::clock::SystemClock;
 use plategate::config;
 use plategate::gate::event::Arrival as Recorded;
 use plategate::gate::lane::{Button, Frames, Lane, Parts, Sight};
-use plategate::gate::liveness::NotWired;
 use plategate::gate::matching::Roster;
-use plategate::gate::mode::Hand;
 use plategate::gate::strangers::Strangers;
 use plategate::picture::{Picture, Quad};
 use plategate::plate::Colour;
@@ -149,26 +146,9 @@ fn lane(
     rules: config::Gate,
 ) -> (Lane, Receiver<Recorded>) {
     let snapshot = Arc::new(Snapshot::new(demo::compound().1));
-    let (arrivals, recorded) = bounded(4);
-    let parts = Parts {
-        frames: Box::new(Still(Some(picture), 0)),
-        lookout: Lookout::default(),
-        sight: Box::new(Lent(eyes.clone(), Vec::new())),
-        register: Box::new(move || snapshot.clone()),
-        button: Box::new(arm.clone()),
-        presence: Box::new(NotWired),
-        clock: Box::new(SystemClock),
-        hand: Hand::default(),
-        inside: Default::default(),
-        arrivals,
-        viewfinder: Arc::default(),
-        telemetry: Arc::default(),
-        rules,
-        schedule: config::Schedule::default(),
-        // A still picture does not come nearer.
-        photo_check: config::PhotoCheck { strength: config::Strength::Watch, ..Default::default() },
-    };
-    (Lane::new(parts), recorded)
+    let eyes = Lent(eyes.clone(), Vec::new());
+    let (parts, recorded) = Parts::new(Still(Some(picture), 0), eyes, snapshot, arm.clone(), 4);
+    (Lane::new(Parts { rules, ..parts }), recorded)
 }
 
 /// The corridor as it runs: newest frame, networks, track, match, policy, arm.

@@ -12,16 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::Receiver;
 use plategate::barrier::Pulse;
 use plategate::camera::Frame;
 use plategate::camera::rendered::{Arrival, Scene};
-use plategate::clock::SystemClock;
 use plategate::config;
 use plategate::gate::event::{Arrival as Recorded, Outcome};
 use plategate::gate::lane::{Button, Frames, Lane, Parts, Sight};
-use plategate::gate::liveness::NotWired;
-use plategate::gate::mode::Hand;
 use plategate::picture::Picture;
 use plategate::plate::Colour;
 use plategate::register::{Dues, Snapshot, Vehicle};
@@ -137,27 +134,12 @@ fn lane_seen_by(
     frames_to_open: u32,
 ) -> (Lane, Receiver<Recorded>) {
     let snapshot = Arc::new(Snapshot::new(cars));
-    let (arrivals, recorded) = bounded(16);
-    let parts = Parts {
-        frames: Box::new(Still { picture: Some(picture), at: Instant::now(), sequence: 0 }),
-        lookout: Lookout::new(settings),
-        sight: Box::new(eyes),
-        register: Box::new(move || snapshot.clone()),
-        button: Box::new(Pressed),
-        presence: Box::new(NotWired),
-        clock: Box::new(SystemClock),
-        hand: Hand::default(),
-        inside: Default::default(),
-        arrivals,
-        viewfinder: Arc::default(),
-        telemetry: Arc::default(),
-        // What stands so long is refused by the frames' times, which run ahead here.
-        // A frame is never too old here: a slow machine takes its time with ten cars.
-        rules: config::Gate { frames_to_open, max_frame_age_ms: 600_000, ..config::Gate::default() },
-        schedule: config::Schedule::default(),
-        photo_check: config::PhotoCheck { strength: config::Strength::Watch, ..Default::default() },
-    };
-    (Lane::new(parts), recorded)
+    let still = Still { picture: Some(picture), at: Instant::now(), sequence: 0 };
+    let (parts, recorded) = Parts::new(still, eyes, snapshot, Pressed, 16);
+    // What stands so long is refused by the frames' times, which run ahead here.
+    // A frame is never too old here: a slow machine takes its time with ten cars.
+    let rules = config::Gate { frames_to_open, max_frame_age_ms: 600_000, ..config::Gate::default() };
+    (Lane::new(Parts { lookout: Lookout::new(settings), rules, ..parts }), recorded)
 }
 
 fn car() -> Picture {

@@ -118,7 +118,9 @@ class Donors:
             return None
         names, cumulated = self.draws[key]
         char = char or names[min(len(names) - 1, int(np.searchsorted(cumulated, rng.random())))]
-        found = self.lists[key][char]
+        found = self.lists[key].get(char)
+        if found is None:
+            return None
         for _ in range(4):
             item, slot = found[int(rng.integers(len(found)))]
             if _width(_quad(item)) > 0.8 * width:

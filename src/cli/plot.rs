@@ -12,6 +12,9 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(120, 120, 120),
     RGBColor(230, 159, 0),
 ];
+/// How far the axis goes beyond the highest bar, so that the legend has a place above them.
+const ROOM: f64 = 1.25;
+const UPPER_RIGHT: SeriesLabelPosition = SeriesLabelPosition::UpperRight;
 
 /// Bars of several values side by side: one group a name.
 pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f64>)]) -> anyhow::Result<String> {
@@ -25,7 +28,7 @@ pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f
             .margin(12)
             .x_label_area_size(34)
             .y_label_area_size(60)
-            .build_cartesian_2d(0.0..groups.len().max(1) as f64, -0.1 * most..most * 1.08)?;
+            .build_cartesian_2d(0.0..groups.len().max(1) as f64, -0.1 * most..most * ROOM)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -51,7 +54,12 @@ pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f
                 .label((*name).to_owned())
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
         }
-        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+        chart
+            .configure_series_labels()
+            .position(UPPER_RIGHT)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .draw()?;
         area.present()?;
     }
     Ok(svg)
@@ -89,7 +97,7 @@ pub fn spread(caption: &str, series: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Resu
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(60)
-            .build_cartesian_2d((low..high).log_scale(), -0.1 * most..most * 1.08)?;
+            .build_cartesian_2d((low..high).log_scale(), -0.1 * most..most * ROOM)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -115,7 +123,12 @@ pub fn spread(caption: &str, series: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Resu
                 .label((*name).to_owned())
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
         }
-        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+        chart
+            .configure_series_labels()
+            .position(UPPER_RIGHT)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .draw()?;
         area.present()?;
     }
     Ok(svg)

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use parking_lot::Mutex;
@@ -22,7 +21,6 @@ use crate::picture::{Picture, Quad};
 use crate::register::{Change, Dues, Pass, Register, Snapshot, Vehicle};
 use crate::store::Store;
 use crate::vision::Reading;
-use crate::vision::lookout::Lookout;
 use crate::vision::track::tests::reading;
 
 const TICK: Duration = Duration::from_millis(80);
@@ -164,30 +162,24 @@ fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
     let clock = Hands::at(setting.wall, "Asia/Shanghai".parse_zone());
     let at = Arc::<Mutex<Vec<_>>>::default();
     let presses = Presses { at, clock: clock.clone(), broken: setting.broken };
-    let (send, arrivals) = bounded(setting.room);
     let left = steps.iter().map(|step| step.as_ref().err().copied()).collect();
     let count = steps.len();
     let mut readings: VecDeque<Vec<Reading>> = steps.into_iter().filter_map(Result::ok).collect();
     readings.truncate(readings.len() - setting.sight_ends);
     let quads = |readings: &Vec<Reading>| readings.iter().map(|r| r.quad).collect();
     let bodies = if setting.bodies { readings.iter().map(quads).collect() } else { VecDeque::new() };
-    let register = setting.register;
+    let frames = Script { left, age: setting.age, clock: clock.clone(), sequence: 0, bodies };
+    let seen = Seen(readings, Vec::new());
+    let (parts, arrivals) = Parts::new(frames, seen, setting.register, presses.clone(), setting.room);
     let mut lane = Lane::new(Parts {
-        frames: Box::new(Script { left, age: setting.age, clock: clock.clone(), sequence: 0, bodies }),
-        lookout: Lookout::default(),
-        sight: Box::new(Seen(readings, Vec::new())),
-        register: Box::new(move || register.clone()),
-        button: Box::new(presses.clone()),
         presence: Box::new(Loop(setting.presence)),
         clock: Box::new(clock),
         hand: setting.hand,
         inside: setting.inside,
-        arrivals: send,
-        viewfinder: Arc::default(),
-        telemetry: Arc::default(),
         rules: setting.rules,
         schedule: setting.schedule,
         photo_check: config::PhotoCheck { strength: setting.strength, ..Default::default() },
+        ..parts
     });
     for _ in 0..count {
         lane.step(Duration::ZERO);

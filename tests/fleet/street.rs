@@ -40,16 +40,8 @@ struct Street {
 }
 
 impl Street {
-    fn found(folder: &Path, certificates: &[String; 3]) -> Street {
-        Street::found_with(folder, certificates, |honest| honest)
-    }
-
-    /// With a configuration that somebody has changed.
-    fn found_with(
-        folder: &Path,
-        [ca, certificate, key]: &[String; 3],
-        change: impl FnOnce(String) -> String,
-    ) -> Street {
+    /// With a configuration that somebody may have changed.
+    fn found(folder: &Path, [ca, certificate, key]: &[String; 3], change: impl FnOnce(String) -> String) -> Street {
         let (port, leaves) = (broker::free_port().unwrap(), broker::free_port().unwrap());
         let office = folder.join("office");
         let url = format!("tls://127.0.0.1:{port}");
@@ -130,16 +122,33 @@ fn compound(folder: tempfile::TempDir, own: &[String; 3], leaves: u16, authority
     Compound::found_in(folder, wire, "1GB").unwrap()
 }
 
-#[test]
-fn a_street_hears_each_arrival_once_and_commands_over_two_brokers_with_tls() {
+/// Whose authority a compound's broker holds for the street's.
+enum Whose {
+    TheStreets,
+    Its,
+}
+
+/// A street whose configuration somebody may have changed, a compound below it, and what the street's broker shows: authority,
+/// certificate, key. None, and said so, without a broker.
+fn both(whose: Whose, change: impl FnOnce(String) -> String) -> Option<(Street, Compound, [String; 3])> {
     if broker::program().is_none() {
         eprintln!("skipped: nats-server is not installed (apt install nats-server)");
-        return;
+        return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let (own, above) = (certificates(folder.path(), "garden"), certificates(folder.path(), "street"));
-    let mut street = Street::found(folder.path(), &above);
-    let compound = compound(folder, &own, street.leaves, &above[0]);
+    let street = Street::found(folder.path(), &above, change);
+    let authority = match whose {
+        Whose::TheStreets => &above[0],
+        Whose::Its => &own[0],
+    };
+    let compound = compound(folder, &own, street.leaves, authority);
+    Some((street, compound, above))
+}
+
+#[test]
+fn a_street_hears_each_arrival_once_and_commands_over_two_brokers_with_tls() {
+    let Some((mut street, compound, _)) = both(Whose::TheStreets, |honest| honest) else { return };
     let (_main, north) = compound.two();
     north.open_here("one");
     street.wait_for_arrivals(1);
@@ -199,15 +208,7 @@ fn nothing_else_passes(office: &Path) {
 
 #[test]
 fn a_wrong_authority_is_refused_with_one_clear_line_on_both_ways() {
-    if broker::program().is_none() {
-        eprintln!("skipped: nats-server is not installed (apt install nats-server)");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let (own, above) = (certificates(folder.path(), "garden"), certificates(folder.path(), "street"));
-    let street = Street::found(folder.path(), &above);
-    // The compound's broker holds its own authority for the street's.
-    let compound = compound(folder, &own, street.leaves, &own[0]);
+    let Some((_street, compound, above)) = both(Whose::Its, |honest| honest) else { return };
     let main = Gate::start(&compound.main);
     main.wait_state("connected");
     let log = wait_for("the broker's word on the street's certificate", || {
@@ -236,20 +237,14 @@ fn a_wrong_authority_is_refused_with_one_clear_line_on_both_ways() {
 
 #[test]
 fn a_street_s_broker_that_is_not_honest_learns_and_changes_nothing_more() {
-    if broker::program().is_none() {
-        eprintln!("skipped: nats-server is not installed (apt install nats-server)");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let (own, above) = (certificates(folder.path(), "garden"), certificates(folder.path(), "street"));
     // Somebody sits in the compound's own account there.
-    let street = Street::found_with(folder.path(), &above, |honest| {
+    let both = both(Whose::TheStreets, |honest| {
         let spy = r#""garden": { users: [ { user: spy, password: spy } ], exports: ["#;
         let changed = honest.replace(r#""garden": { exports: ["#, spy);
         assert_ne!(changed, honest);
         changed
     });
-    let compound = compound(folder, &own, street.leaves, &above[0]);
+    let Some((street, compound, above)) = both else { return };
     let main = Gate::start(&compound.main);
     main.wait_state("connected");
     main.open_here("one");

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 
@@ -13,13 +12,9 @@ use crate::camera::Frame;
 use crate::clock::{Clock, Hands};
 use crate::config;
 use crate::gate::event::{Event, Liveness, Outcome, Rule};
-use crate::gate::inside::Inside;
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
-use crate::gate::liveness::NotWired;
-use crate::gate::mode::Hand;
 use crate::picture::Picture;
 use crate::register::Snapshot;
-use crate::vision::lookout::Lookout;
 use crate::vision::surroundings::{BANDS, Surroundings};
 use crate::vision::{Reading, Vision};
 
@@ -115,24 +110,15 @@ pub fn play(stage: &Arc<Mutex<Stage>>, terms: &Terms, from: usize) -> Played {
     let wall = "2026-11-25T04:00:00Z".parse().expect("a time");
     let clock = Hands::at(wall, TimeZone::UTC);
     let asked = Arc::<Mutex<Vec<(usize, Instant)>>>::default();
-    let (arrivals, records) = bounded(32);
-    let register = terms.register.clone();
+    let camera = Camera { stage: stage.clone(), clock: clock.clone(), next: 0 };
+    let memory = Memory { stage: stage.clone(), readings: Vec::new() };
+    let button = Asked { stage: stage.clone(), clock: clock.clone(), at: asked.clone() };
+    let (parts, records) = Parts::new(camera, memory, terms.register.clone(), button, 32);
     let mut lane = Lane::new(Parts {
-        frames: Box::new(Camera { stage: stage.clone(), clock: clock.clone(), next: 0 }),
-        lookout: Lookout::default(),
-        sight: Box::new(Memory { stage: stage.clone(), readings: Vec::new() }),
-        register: Box::new(move || register.clone()),
-        button: Box::new(Asked { stage: stage.clone(), clock: clock.clone(), at: asked.clone() }),
-        presence: Box::new(NotWired),
         clock: Box::new(clock),
-        hand: Hand::default(),
-        inside: Inside::default(),
-        arrivals,
-        viewfinder: Arc::default(),
-        telemetry: Arc::default(),
         rules: terms.rules.clone(),
-        schedule: config::Schedule::default(),
         photo_check: terms.photo_check.clone(),
+        ..parts
     });
     while lane.step(Duration::ZERO) {
         if asked.lock().iter().any(|(frame, _)| *frame >= from) {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::barrier::Pulse;
 use crate::camera::Frame;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::gate::event::Arrival;
 use crate::gate::inside::Inside;
-use crate::gate::liveness::Presence;
+use crate::gate::liveness::{NotWired, Presence};
 use crate::gate::mode::Hand;
 use crate::gate::viewfinder::Viewfinder;
 use crate::picture::Picture;
@@ -76,4 +76,36 @@ pub struct Parts {
     pub schedule: config::Schedule,
     /// How photographs of plates are looked for.
     pub photo_check: config::PhotoCheck,
+}
+
+impl Parts {
+    /// A lane with nothing else wired: no lookout, no presence loop, this machine's clock, the default rules, photographs watched
+    /// for. Its arrivals come out of the receiver, which holds `room` of them.
+    pub fn new(
+        frames: impl Frames + 'static,
+        sight: impl Sight + 'static,
+        snapshot: Arc<Snapshot>,
+        button: impl Button + 'static,
+        room: usize,
+    ) -> (Parts, Receiver<Arrival>) {
+        let (arrivals, out) = bounded(room);
+        let parts = Parts {
+            frames: Box::new(frames),
+            lookout: Lookout::default(),
+            sight: Box::new(sight),
+            register: Box::new(move || snapshot.clone()),
+            button: Box::new(button),
+            presence: Box::new(NotWired),
+            clock: Box::new(SystemClock),
+            hand: Hand::default(),
+            inside: Inside::default(),
+            arrivals,
+            viewfinder: Arc::default(),
+            telemetry: Arc::default(),
+            rules: config::Gate::default(),
+            schedule: config::Schedule::default(),
+            photo_check: config::PhotoCheck { strength: config::Strength::Watch, ..Default::default() },
+        };
+        (parts, out)
+    }
 }

@@ -1,8 +1,9 @@
 //! One day of the gate, and the evening's counting.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use jiff::tz::TimeZone;
@@ -16,10 +17,9 @@ use super::traffic::{self, Camera, Eyes, Press, Script};
 use crate::accounts::Accounts;
 use crate::barrier::{Note, Noted};
 use crate::clock::{Clock, Hands};
-use crate::config::{self, Config, Strength};
+use crate::config::{self, Config};
 use crate::gate::event::{Arrival, Outcome, Rule};
 use crate::gate::lane::{Lane, Parts};
-use crate::gate::liveness::NotWired;
 use crate::ledger::{Account, Draft, Fen, What};
 use crate::plate::Plate;
 use crate::register::{Change, Register, Vehicle, demo};
@@ -42,6 +42,8 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Tally {
     pub(super) arrivals: u64,
     pub(super) recorded: u64,
+    /// Cars that came again so soon that it was the same arrival.
+    pub(super) again: u64,
     pub(super) opened: u64,
     pub(super) changes: u64,
     pub(super) forgotten: usize,
@@ -64,6 +66,8 @@ pub(super) struct World {
     neighbours: Vec<Plate>,
     /// When each arrival that is on record was.
     times: Vec<Timestamp>,
+    /// When each plate was last in the lane.
+    seen: HashMap<Plate, Instant>,
     /// Entries that the book must have.
     entries: usize,
     pub(super) tally: Tally,
@@ -94,6 +98,7 @@ impl World {
             caution: Caution::default(),
             neighbours: Vec::new(),
             times: Vec::new(),
+            seen: HashMap::new(),
             entries: 0,
             tally: Tally::default(),
             faults: Vec::new(),
@@ -112,26 +117,15 @@ impl World {
         let register = Arc::new(Register::open(store.clone())?);
         let backup =
             config::Backup { folder: Some(self.stick.clone()), keep: 3, same_disk: true, ..Default::default() };
-        let (script, snapshots, clock) = (Script::default(), register.clone(), self.clock.clone());
-        let (sender, arrivals) = crossbeam_channel::bounded(16);
-        let lane = Lane::new(Parts {
-            frames: Box::new(Camera { script: script.clone(), clock: clock.clone(), sequence: 0 }),
-            sight: Box::new(Eyes { script: script.clone(), readings: Vec::new() }),
-            // Its pictures are all alike.
-            lookout: Default::default(),
-            register: Box::new(move || snapshots.snapshot()),
-            button: Box::new(Press { clock: clock.clone(), last: Mutex::default() }),
-            presence: Box::new(NotWired),
-            clock: Box::new(clock),
-            hand: Default::default(),
-            inside: Default::default(),
-            arrivals: sender,
-            viewfinder: Arc::default(),
-            telemetry: Arc::default(),
-            rules: config::Gate::default(),
-            schedule: config::Schedule::default(),
-            photo_check: config::PhotoCheck { strength: Strength::Watch, ..Default::default() },
-        });
+        let (script, clock) = (Script::default(), self.clock.clone());
+        let camera = Camera { script: script.clone(), clock: clock.clone(), sequence: 0 };
+        let eyes = Eyes { script: script.clone(), readings: Vec::new() };
+        let press = Press { clock: clock.clone(), last: Mutex::default() };
+        // Its pictures are all alike: no lookout.
+        let (parts, arrivals) = Parts::new(camera, eyes, register.snapshot(), press, 16);
+        let snapshots = register.clone();
+        let register_now = Box::new(move || snapshots.snapshot());
+        let lane = Lane::new(Parts { register: register_now, clock: Box::new(clock), ..parts });
         Ok(Rooms {
             events: Events::open(store.clone())?,
             notes: Notes::open(store.clone())?,
@@ -189,6 +183,15 @@ impl World {
         let came: Vec<Arrival> = rooms.arrivals.try_iter().collect();
         self.random = random;
         self.tally.arrivals += 1;
+        let now = self.clock.now();
+        let before = self.seen.insert(plate, now);
+        if came.is_empty() {
+            let same = Duration::from_secs(config::Gate::default().repeat_after_s);
+            match before.is_some_and(|before| now.saturating_duration_since(before) < same) {
+                true => self.tally.again += 1,
+                false => self.faults.push(format!("{plate} came at {} and is not on record", self.clock.wall())),
+            }
+        }
         for arrival in came {
             let at = arrival.event.at;
             let rooms = self.rooms();

@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let faults: Vec<String> = world.faults.iter().cloned().chain(measure::growth(&evenings)).collect();
     let tally = &world.tally;
     let report = json!({
-        "days": args.days, "arrivals": tally.arrivals, "recorded": tally.recorded, "opened": tally.opened,
+        "days": args.days, "arrivals": tally.arrivals, "recorded": tally.recorded, "same_arrival_again": tally.again, "opened": tally.opened,
         "changes": tally.changes, "numbers_forgotten_or_deleted": tally.forgotten, "pictures_made_room": tally.thinned,
         "backups": tally.backups, "backups_that_failed": tally.backups_failed, "restarts": tally.restarts, "clock_jumps": tally.jumps,
         "evenings": evenings, "lost": tally.lost, "faults": faults, "seed": seed, "seconds": begun.elapsed().as_secs(),
@@ -88,6 +88,7 @@ fn page(report: &serde_json::Value, evenings: &[Evening]) -> String {
     for name in [
         "arrivals",
         "recorded",
+        "same_arrival_again",
         "opened",
         "changes",
         "numbers_forgotten_or_deleted",
