@@ -1,4 +1,4 @@
-//! Who may tell a gate what: signed commands, forged ones, boxes that were shut out, passes.
+//! Who may tell a gate what: signed commands, forged ones, boxes that were shut out or have left.
 
 use plategate::fleet::command::{Act, Command};
 use plategate::fleet::identity::Identity;
@@ -79,38 +79,24 @@ fn a_box_with_wrong_keys_or_shut_out_hears_nothing_and_its_gate_goes_on() {
 }
 
 #[test]
-fn a_signed_pass_is_judged_by_a_gate_that_was_cut_off_before_it_was_given() {
-    let Some(mut compound) = Compound::found("1GB") else { return };
+fn a_box_that_leaves_goes_on_alone_and_comes_back_with_a_new_token() {
+    let Some(compound) = Compound::found("1GB") else { return };
     let (main, north) = compound.two();
     main.put_car("苏F12345", "", false);
     same_car(&main, &north, "苏F12345");
-    compound.broker.cut();
-    north.wait_state("lost");
-    let wanted = json!({"plate": "皖A6P42Z", "household": "1-101", "entries": 1});
-    let (status, pass) = main.ask("POST", "/api/v1/passes", Some(&wanted));
-    assert_eq!(status, 201, "{pass}");
-    let id = pass["id"].as_u64().unwrap();
-    let code = main.get(&format!("/api/v1/passes/{id}/code"))["code"].as_str().unwrap().to_owned();
-    assert!(north.get("/api/v1/passes").as_array().unwrap().is_empty());
-    let told = succeeds(&["pass", "check", &code], &north.data);
-    assert!(told.contains("皖A6P42Z") && told.ends_with("good"), "{told}");
-    let mut altered = code.clone().into_bytes();
-    altered[40] ^= 1;
-    let altered = String::from_utf8(altered).unwrap();
-    assert_eq!(north.ask("POST", "/api/v1/passes/present", Some(&json!({"code": altered}))).0, 422);
-    let (status, shown) = north.ask("POST", "/api/v1/passes/present", Some(&json!({"code": code})));
-    assert_eq!((status, shown["validity"].as_str()), (200, Some("good")), "{shown}");
-    compound.broker.go_on().unwrap();
-    let both = wait_for("the pass as it was given, on both", || {
-        let [a, b] = [&main, &north].map(|gate| gate.get("/api/v1/passes"));
-        if a == b && a[0]["given_by"] == "王芳" { Ok(a) } else { Err(format!("{a} {b}")) }
-    });
-    assert_eq!(both.as_array().unwrap().len(), 1);
-    // Taken back, its code is worth nothing any more.
-    assert_eq!(main.ask("DELETE", &format!("/api/v1/passes/{id}"), None).0, 204);
-    wait_for("it is taken back at the other gate", || match north.get("/api/v1/passes").as_array().unwrap().len() {
-        0 => Ok(()),
-        n => Err(n.to_string()),
-    });
-    assert_eq!(north.ask("POST", "/api/v1/passes/present", Some(&json!({"code": code}))).0, 422);
+    let data = north.kill();
+    assert!(!plategate(&["fleet", "leave"], &data).status.success(), "it asks whether that is meant");
+    let told = succeeds(&["fleet", "leave", "--yes"], &data);
+    assert!(told.contains("fleet shut-out north"), "{told}");
+    succeeds(&["fleet", "shut-out", "north"], &compound.main);
+    let alone = Gate::start(&data);
+    main.put_car("苏F77777", "", false);
+    alone.put_car("苏F88888", "", false);
+    alone.open_here("its own gate");
+    assert!(alone.car("苏F12345").is_some(), "it keeps what it knew");
+    assert!(alone.car("苏F77777").is_none() && main.car("苏F88888").is_none());
+    alone.kill();
+    let north = Gate::start(&compound.join("north"));
+    north.wait_state("connected");
+    same_car(&main, &north, "苏F77777");
 }

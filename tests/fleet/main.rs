@@ -5,6 +5,7 @@
 mod arrivals;
 mod commands;
 mod compound;
+mod passes;
 mod register;
 mod street;
 #[path = "../support/mod.rs"]
