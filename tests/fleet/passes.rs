@@ -50,6 +50,7 @@ fn a_pass_for_one_entry_that_was_used_at_one_gate_opens_no_other() {
         let main = Gate::start(&compound.main);
         main.wait_state("connected");
         let north = Gate::start(&compound.join("north"));
+        main.put_car("苏F12345", "of the household that is visited", false);
         let wanted = json!({"plate": demo::STRANGER, "household": "1-101", "entries": 1});
         let (status, pass) = main.ask("POST", "/api/v1/passes", Some(&wanted));
         assert_eq!(status, 201, "{pass}");
