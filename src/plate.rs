@@ -8,6 +8,7 @@
 //! army's plates of 2012, and the emergency-rescue plates of 2018 (…应急).
 
 mod kind;
+mod strike;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::narrow;
 pub use kind::{Colour, Form, Kind};
+pub use strike::strike;
 
 /// How many character slots a plate has; a seven-character plate leaves the last one empty.
 pub const SLOTS: usize = 8;

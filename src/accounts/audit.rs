@@ -1,4 +1,7 @@
 //! The audit log: who did what, when, about what, from where. Lines are added; nothing here takes one away or alters it.
+//!
+//! A stranger's plate must go after a while, and these lines stay for good: so no plate gets in with what somebody typed. What
+//! the box itself calls something is kept as it is ([`Audit::add_of`]): a car of the register, a number, a mark.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::plate;
 use crate::store::{Batch, Store, StoreError, Tree};
 
 /// One line.
@@ -20,7 +24,7 @@ pub struct Line {
     pub who: String,
     /// What, in a few Chinese words, which the page translates: `开闸`, `登录`, `查看照片`.
     pub what: String,
-    /// About what: a plate, a household, an arrival's number, a reason.
+    /// About what: a car of the register, a household, an arrival's number, a reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// The address it came from; none for the command line.
@@ -45,11 +49,24 @@ impl Audit {
         Ok(Audit { store, tree, next })
     }
 
-    /// Adds a line. When this returns it is on the disk.
+    /// Adds a line, without what looks like a plate in `about`. When this returns it is on the disk.
     pub fn add(&self, who: &str, what: &str, about: &str, from: Option<std::net::IpAddr>) -> Result<(), StoreError> {
+        self.add_of(who, what, "", about, from)
+    }
+
+    /// The same about something with a name of its own, `of`, which stays as it is: a car of the register, a household, a number.
+    pub fn add_of(
+        &self,
+        who: &str,
+        what: &str,
+        of: &str,
+        about: &str,
+        from: Option<std::net::IpAddr>,
+    ) -> Result<(), StoreError> {
+        let about = format!("{of}{}", plate::strike(about));
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let cut = |text: &str| text.chars().take(LONGEST).collect::<String>();
-        let line = Line { id, at: Timestamp::now(), who: cut(who), what: cut(what), about: cut(about), from };
+        let line = Line { id, at: Timestamp::now(), who: cut(who), what: cut(what), about: cut(&about), from };
         let mut batch = Batch::default();
         batch.put(&self.tree, id.to_be_bytes(), &line);
         self.store.write(batch)
@@ -77,5 +94,16 @@ mod tests {
             assert!(lines[0].about.len() == 200 && lines[1].who == "王阿姨");
             assert_eq!(audit.newest(1, Some(2)).unwrap()[0].id, 1);
         }
+    }
+
+    #[test]
+    fn a_plate_that_somebody_typed_does_not_get_in_and_a_registered_car_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        audit.add("王阿姨", "手动开闸", "访客 皖a·6p42z 找301", None).unwrap();
+        audit.add_of("王阿姨", "换车牌", "苏F8K291 → 苏FD12345", " #7", None).unwrap();
+        audit.add_of("王阿姨", "修改冲突，未采用", "苏F8K291", " note = 常停皖A6P42Z旁", None).unwrap();
+        let about: Vec<String> = audit.newest(3, None).unwrap().into_iter().map(|line| line.about).collect();
+        assert_eq!(about, ["苏F8K291 note = 常停［车牌］旁", "苏F8K291 → 苏FD12345 #7", "访客 ［车牌］ 找301"]);
     }
 }

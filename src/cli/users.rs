@@ -96,7 +96,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     let folder = args.data.unwrap_or(config.data.folder);
     let store = Arc::new(Store::open(&folder)?);
     let accounts = Accounts::open(store.clone())?;
-    let note = |what: &str, about: &str| accounts.audit.add("command line", what, about, None);
+    let note = |what: &str, about: &str| accounts.audit.add_of("command line", what, about, "", None);
     let known = |name: &str| accounts.user(name)?.ok_or_else(|| anyhow::anyhow!("there is no user {name}"));
     match args.action {
         Action::List { json } => return list(&accounts, json),
@@ -155,7 +155,8 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
 fn set_disabled(accounts: &Accounts, name: &str, disabled: bool) -> anyhow::Result<()> {
     let roles: Vec<Role> = accounts.user(name)?.map(|u| u.roles.into_iter().collect()).unwrap_or_default();
     accounts.set_roles(name, &roles, disabled)?;
-    accounts.audit.add("command line", "修改用户", &format!("{name}{}", if disabled { " 停用" } else { "" }), None)?;
+    let about = format!("{name}{}", if disabled { " 停用" } else { "" });
+    accounts.audit.add_of("command line", "修改用户", &about, "", None)?;
     Ok(())
 }
 

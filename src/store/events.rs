@@ -139,6 +139,11 @@ impl Events {
         self.tree.get(&id.to_be_bytes())
     }
 
+    /// The mark by which this plate, or whatever else was looked for, is known again once it is forgotten.
+    pub fn mark(&self, plate: &str) -> String {
+        self.hasher.mark(plate)
+    }
+
     /// Is there any?
     pub fn has_any(&self) -> bool {
         !self.tree.inner.is_empty()

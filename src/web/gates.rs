@@ -233,7 +233,7 @@ async fn picture(
     if gate == fleet.identity.gate {
         return Ok(Redirect::to(&format!("/arrivals/{event}/picture")).into_response());
     }
-    site.accounts.audit.add(v.name(), "查看照片", &format!("{gate} {event}"), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "查看照片", &format!("{gate} {event}"), "", Some(v.from))?;
     let jpeg = fleet.picture(&gate, event, v.name()).await?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response())
 }
@@ -265,7 +265,7 @@ async fn hand_over(
     }
     let entries = site.gate.register.ledger().book().head().0;
     site.gate.register.apply(v.name(), &[Change::Keeper(Keeper { station: member.number, entries })])?;
-    site.accounts.audit.add(v.name(), "移交账本", &gate, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "移交账本", &gate, "", Some(v.from))?;
     say_next(&auth, v.f1("账本已移交给 {}", gate)).await;
     Ok(Redirect::to("/gates").into_response())
 }
@@ -298,8 +298,8 @@ impl Hands for Site {
         std::fs::read(path).map_err(|_| "the picture is not kept any more".to_owned())
     }
 
-    fn note(&self, by: &str, what: &str, about: &str) {
-        if let Err(error) = self.accounts.audit.add(by, what, about, None) {
+    fn note(&self, by: &str, what: &str, of: &str, about: &str) {
+        if let Err(error) = self.accounts.audit.add_of(by, what, of, about, None) {
             tracing::error!(%error, what, "a line of the audit log could not be written");
         }
     }

@@ -1,6 +1,7 @@
 //! The attacker's list: what nobody may get at, from outside, from a lesser role, from a foreign page, or by force.
 
 mod attacker;
+mod plates;
 mod residents;
 #[path = "../support/mod.rs"]
 mod support;

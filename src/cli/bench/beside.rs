@@ -233,7 +233,7 @@ impl Hands for Bound {
         Err(REFUSED.into())
     }
 
-    fn note(&self, _: &str, _: &str, _: &str) {}
+    fn note(&self, _: &str, _: &str, _: &str, _: &str) {}
 
     fn how_it_is(&self) -> (bool, String, String) {
         (true, "normal".into(), String::new())

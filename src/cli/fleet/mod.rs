@@ -117,7 +117,7 @@ fn hand_over(gate: &str, data: &Path) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(register.is_keeper()?, "the book is not kept by this box: hand it over where it is");
     let entries = register.ledger().book().head().0;
     register.apply("command line", &[Change::Keeper(Keeper { station: member.number, entries })])?;
-    accounts.audit.add("command line", "移交账本", gate, None)?;
+    accounts.audit.add_of("command line", "移交账本", gate, "", None)?;
     println!("The book goes to {gate} with {entries} entries; nothing is entered here any more.");
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use crate::fleet::wire::{Health, Upward};
 use crate::ledger::Hash;
 use crate::ledger::verify::Record;
 use crate::register::share::{Heard, Outcome, Told, Use};
+use crate::register::shared::Kind;
 use crate::register::{Key, Member};
 
 impl Home for Disk {
@@ -51,8 +52,11 @@ impl Home for Disk {
         let outcome = self.register.hear(&told, heard)?;
         for (key, lost) in &outcome.lost {
             let what = if lost.field.is_empty() { String::new() } else { format!(" {}", lost.field) };
-            let about = format!("{}{what} = {}（{}）→ {}", key.id(), lost.value, lost.by, lost.to);
-            self.hands.note(&lost.by, "修改冲突，未采用", &about);
+            // What was said of a visitor goes when the pass goes, and this line stays.
+            let passing = matches!(key.kind(), Some(Kind::Pass | Kind::Digits));
+            let value = if passing { String::new() } else { format!(" = {}", lost.value) };
+            let about = format!("{what}{value}（{}）→ {}", lost.by, lost.to);
+            self.hands.note(&lost.by, "修改冲突，未采用", key.id(), &about);
         }
         self.expect_members()?;
         Ok(outcome)
@@ -65,7 +69,8 @@ impl Home for Disk {
     fn hear_uses(&self, uses: &[Use]) -> Result<(), HomeError> {
         for pass in self.register.hear_uses(uses)? {
             let most = pass.entries.unwrap_or_default();
-            self.hands.note("-", "通行证超次使用", &format!("{} {}/{most}", pass.plate, pass.used));
+            let about = format!("#{} {} {}/{most}", pass.id, pass.household, pass.used);
+            self.hands.note("-", "通行证超次使用", &about, "");
         }
         Ok(())
     }
@@ -99,8 +104,10 @@ impl Home for Disk {
             let recent = event.at > Timestamp::now() - jiff::SignedDuration::from_hours(24);
             let (new, twice) = self.gates.arrived(event);
             if let Some(twice) = twice {
-                let about = format!("{} {} → {}", twice.plate, twice.first.gate, twice.second.gate);
-                self.hands.note("-", "同一车牌在两个门内", &about);
+                // By the arrivals' numbers: a visitor's plate goes with them, and this line stays.
+                let [first, second] =
+                    [&twice.first, &twice.second].map(|event| format!("{} #{}", event.gate, event.id));
+                self.hands.note("-", "同一车牌在两个门内", &format!("{first} → {second}"), "");
             }
             // So that this gate's lane knows it, too. Its own cars it knows already.
             if let (true, true, true, Some(plate)) = (new, elsewhere, recent, plate) {
@@ -206,7 +213,7 @@ impl Home for Disk {
     fn admit(&self, message: &[u8]) -> Vec<u8> {
         let (reply, member) = crate::fleet::join::admit(&self.identity, self.cursor.folder(), message);
         if let Some(member) = member {
-            self.hands.note("-", "主机加入", &format!("{} {}", member.number, member.gate));
+            self.hands.note("-", "主机加入", &format!("{} {}", member.number, member.gate), "");
             if let Err(error) = self.learn_members(&[member]) {
                 tracing::error!(%error, "the new box could not be put on record; the next start tries again");
             }

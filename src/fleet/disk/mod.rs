@@ -35,8 +35,8 @@ pub trait Hands: Send + Sync {
     fn normal(&self, by: &str) -> Result<String, String>;
     /// The picture of an arrival, JPEG; on record who asked for it.
     fn picture(&self, event: u64, by: &str) -> Result<Vec<u8>, String>;
-    /// A line for the audit log: who, what in Chinese, about what.
-    fn note(&self, by: &str, what: &str, about: &str);
+    /// A line for the audit log: who, what in Chinese, of which record (or none), about what.
+    fn note(&self, by: &str, what: &str, of: &str, about: &str);
     /// Do frames come and are they read; how the barrier is run; what is amiss.
     fn how_it_is(&self) -> (bool, String, String);
 }
@@ -164,7 +164,7 @@ impl Disk {
     fn judged(&self, message: &[u8]) -> Result<Command, Answer> {
         let members = self.register.members().map_err(|error| Answer::refused(error.to_string()))?;
         self.judge.judge(message, &members, |m| self.identity.vouched(m), Timestamp::now()).map_err(|refused| {
-            self.hands.note("-", "拒绝远程指令", &refused.to_string());
+            self.hands.note("-", "拒绝远程指令", "", &refused.to_string());
             Answer::refused(refused.to_string())
         })
     }

@@ -231,7 +231,7 @@ pub(super) async fn receipt(
     let bytes = bytes.map_err(|_| Refusal::TooLarge)?;
     let kept = keep(&site, bytes.to_vec()).await?;
     let hash = kept.ok_or_else(|| Refusal::bad("没有照片", "a photograph is expected: JPEG, PNG or WebP"))?;
-    site.accounts.audit.add(v.name(), "上传票据", &hash.to_string()[..12], Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "上传票据", &hash.to_string()[..12], "", Some(v.from))?;
     Ok((StatusCode::CREATED, Json(json!({"receipt": hash}))).into_response())
 }
 

@@ -19,6 +19,7 @@ use super::refusal::{Answer, Refusal, page};
 use super::visit::{Reader, Signed, Visit};
 use super::words;
 use crate::gate::event::{Event, Outcome};
+use crate::plate::Plate;
 use crate::register::exchange;
 use crate::store::index;
 
@@ -101,7 +102,7 @@ const EXPORTED: usize = 10_000;
 
 async fn csv(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(find): Query<Find>) -> Answer {
     let query = find.parse()?;
-    site.accounts.audit.add(v.name(), "导出来车记录", query.plate.as_deref().unwrap_or_default(), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "导出来车记录", &in_log(&site, &query), "", Some(v.from))?;
     let (there, visit) = (site.clone(), Visit::clone(&v));
     let bytes = tokio::task::spawn_blocking(move || {
         let events = there.gate.events.find(&query, EXPORTED)?;
@@ -111,6 +112,20 @@ async fn csv(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(find): Quer
     });
     let bytes = bytes.await.map_err(|_| Refusal::Broken)??;
     Ok(attachment("text/csv; charset=utf-8", "arrivals.csv", bytes))
+}
+
+/// What was looked for, in the audit log, which is kept for good: a registered car by its plate, any other text by the mark
+/// that forgotten cars have, so that who looks for one car again and again is seen and no stranger's plate stays.
+fn in_log(site: &Site, query: &index::Query) -> String {
+    let snapshot = site.gate.register.snapshot();
+    let registered = |text: &str| text.parse().ok().filter(|plate: &Plate| snapshot.get(plate).is_some());
+    let looked_for = query.plate.as_deref().map(|text| match registered(text) {
+        Some(plate) => plate.to_string(),
+        None => format!("~{}", site.gate.events.mark(text)),
+    });
+    let outcome = query.outcome.map(|outcome| words::outcome_words(outcome).0.to_owned());
+    let parts = [looked_for, query.day.map(|day| day.to_string()), outcome];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn cells(event: &Event, v: &Visit) -> Vec<String> {

@@ -85,6 +85,6 @@ async fn receipt(State(site): State<Arc<Site>>, v: Signed<Reader>, Path(hash): P
     let hash: Hash = hash.trim_end_matches(".jpg").parse().map_err(|_| Refusal::NotFound)?;
     let path = site.gate.register.ledger().receipts().path(&hash);
     let jpeg = tokio::fs::read(path).await.map_err(|_| Refusal::NotFound)?;
-    site.accounts.audit.add(v.name(), "查看票据", &hash.to_string()[..12], Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "查看票据", &hash.to_string()[..12], "", Some(v.from))?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response())
 }

@@ -169,15 +169,13 @@ pub fn save(site: &Site, v: &Visit, car: &Car, old: Option<Plate>) -> Result<Pla
         tracing::error!(%error, "a car could not be saved");
         book_error(&error)
     })?;
-    let (what, about) = match old {
+    let (what, car) = match old {
         None => ("登记车辆", plate.to_string()),
         Some(old) if old == plate => ("修改车辆", plate.to_string()),
-        Some(old) => {
-            let entry = entered.first().map(|sealed| format!(" #{}", sealed.entry.number)).unwrap_or_default();
-            ("换车牌", format!("{old} → {plate}{entry}"))
-        }
+        Some(old) => ("换车牌", format!("{old} → {plate}")),
     };
-    site.accounts.audit.add(v.name(), what, &about, Some(v.from)).map_err(failed)?;
+    let entry = entered.first().map(|sealed| format!(" #{}", sealed.entry.number)).unwrap_or_default();
+    site.accounts.audit.add_of(v.name(), what, &car, &entry, Some(v.from)).map_err(failed)?;
     Ok(plate)
 }
 
@@ -188,7 +186,7 @@ pub fn retire(site: &Site, v: &Visit, plate: Plate) -> Result<bool, crate::store
         return Ok(false);
     }
     site.gate.register.apply(v.name(), &[Change::Remove(plate)])?;
-    site.accounts.audit.add(v.name(), "注销车辆", &plate.to_string(), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "注销车辆", &plate.to_string(), "", Some(v.from))?;
     Ok(true)
 }
 

@@ -116,7 +116,7 @@ async fn change(
             ..find(&site, &key)?
         };
         site.gate.register.apply(v.name(), &[Change::Household(household)])?;
-        site.accounts.audit.add(v.name(), "修改住户", &key, Some(v.from))?;
+        site.accounts.audit.add_of(v.name(), "修改住户", &key, "", Some(v.from))?;
     }
     say_next(&auth, v.t("已保存")).await;
     Ok(Redirect::to(&format!("/households/{key}")).into_response())

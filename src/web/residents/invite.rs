@@ -64,7 +64,7 @@ async fn invite(
     }
     let days = site.gate.config.residents.invitation_days;
     let (invitation, code) = site.accounts.invitations.make(&key, v.name(), days)?;
-    site.accounts.audit.add(v.name(), "邀请住户", &key, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "邀请住户", &key, "", Some(v.from))?;
     let address = format!("{}/join?code={code}", v.base);
     let message = v.f(
         "{} 户：打开 {} （邀请码 {}），设置名字和密码，就可以自己给访客发通行证。{} 前有效，只能用一次，请勿转发。",
@@ -95,7 +95,7 @@ async fn revoke(
     if !site.accounts.invitations.revoke(&key, &id)? {
         return Err(Refusal::NotFound);
     }
-    site.accounts.audit.add(v.name(), "收回邀请", &key, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "收回邀请", &key, "", Some(v.from))?;
     say_next(&auth, v.t("邀请已收回")).await;
     Ok(back(&key))
 }
@@ -114,7 +114,7 @@ async fn change(
 ) -> Answer {
     let user = site.accounts.set_resident(&key, &name, sent.disabled.is_some())?;
     let about = format!("{key} {name}{}", if user.disabled { " 停用" } else { "" });
-    site.accounts.audit.add(v.name(), "修改用户", &about, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "修改用户", &about, "", Some(v.from))?;
     say_next(&auth, v.t("已保存")).await;
     Ok(back(&key))
 }
@@ -129,7 +129,7 @@ async fn password(
     let password = code::for_people();
     let (accounts, household, whose, given) = (site.accounts.clone(), key.clone(), name.clone(), password.clone());
     site.door.hash(move || accounts.readmit(&household, &whose, &given)).await??;
-    site.accounts.audit.add(v.name(), "重设密码", &format!("{key} {name}"), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "重设密码", &format!("{key} {name}"), "", Some(v.from))?;
     let told = v.f2("{} 的初始密码是 {} （只显示这一次，请当面告知，并让其登录后修改）", &name, &password);
     say_next(&auth, told).await;
     Ok(back(&key))

@@ -65,7 +65,7 @@ async fn join(
     match site.door.hash(move || accounts.join(&code, &name, &password)).await? {
         Ok(user) => {
             let household = user.household.clone().unwrap_or_default();
-            site.accounts.audit.add(&user.name, "住户加入", &household, Some(v.from))?;
+            site.accounts.audit.add_of(&user.name, "住户加入", &household, "", Some(v.from))?;
             begin(&site, &v, auth, user).await
         }
         Err(AccountError::Store(error)) => Err(error.into()),

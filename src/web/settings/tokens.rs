@@ -79,7 +79,7 @@ async fn revoke(
     if !site.accounts.tokens.revoke(&id)? {
         return Err(Refusal::NotFound);
     }
-    site.accounts.audit.add(v.name(), "收回令牌", &id[..12.min(id.len())], Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "收回令牌", &id[..12.min(id.len())], "", Some(v.from))?;
     say_next(&auth, v.t("令牌已收回")).await;
     Ok(Redirect::to("/settings/access").into_response())
 }

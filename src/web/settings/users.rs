@@ -75,7 +75,7 @@ async fn add(
     let (accounts, name, roles, given) = (site.accounts.clone(), new.name.clone(), new.roles, password.clone());
     match site.door.hash(move || accounts.add(&name, &given, &roles)).await? {
         Ok(user) => {
-            site.accounts.audit.add(v.name(), "添加用户", &user.name, Some(v.from))?;
+            site.accounts.audit.add_of(v.name(), "添加用户", &user.name, "", Some(v.from))?;
             say_next(&auth, told(&v, &user.name, &password)).await;
             Ok(Redirect::to("/settings/users").into_response())
         }
@@ -107,7 +107,7 @@ async fn change(
     let user = site.accounts.set_roles(&name, &sent.roles, sent.disabled.is_some())?;
     let roles: Vec<&str> = user.roles.iter().map(|r| r.zh()).collect();
     let about = format!("{name}: {}{}", roles.join(" "), if user.disabled { " 停用" } else { "" });
-    site.accounts.audit.add(v.name(), "修改用户", &about, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "修改用户", &about, "", Some(v.from))?;
     say_next(&auth, v.t("已保存")).await;
     Ok(Redirect::to("/settings/users").into_response())
 }
@@ -125,7 +125,7 @@ async fn password(
     let password = code::for_people();
     let (accounts, whose, given) = (site.accounts.clone(), name.clone(), password.clone());
     site.door.hash(move || accounts.set_password(&whose, &given)).await??;
-    site.accounts.audit.add(v.name(), "重设密码", &name, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "重设密码", &name, "", Some(v.from))?;
     say_next(&auth, told(&v, &name, &password)).await;
     Ok(Redirect::to("/settings/users").into_response())
 }
@@ -138,7 +138,7 @@ async fn second(
     Sent(Nothing {}): Sent<Nothing>,
 ) -> Answer {
     site.accounts.clear_second(&name)?;
-    site.accounts.audit.add(v.name(), "取消他人两步验证", &name, Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "取消他人两步验证", &name, "", Some(v.from))?;
     say_next(&auth, v.t("已保存")).await;
     Ok(Redirect::to("/settings/users").into_response())
 }

@@ -100,7 +100,7 @@ pub fn give_pass(site: &Site, v: &Visit, wanted: &Wanted) -> Result<Pass, Refusa
         site.gate.register.apply(v.name(), &[Change::Pass(pass.clone()), Change::Digits(digits)])?;
         pass
     };
-    site.accounts.audit.add(v.name(), "发访客通行证", &in_log(&pass), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "发访客通行证", &in_log(&pass), "", Some(v.from))?;
     Ok(pass)
 }
 
@@ -119,7 +119,7 @@ pub(in crate::web) fn present(site: &Site, v: &Visit, code: &str) -> Result<u64,
     let pass = pass_code::check(&fleet.identity, &members, code)
         .map_err(|error| Refusal::bad(error.zh(), error.to_string()))?;
     let _changing = site.register_lock.lock();
-    site.accounts.audit.add(v.name(), "扫到通行码", &in_log(&pass), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "扫到通行码", &in_log(&pass), "", Some(v.from))?;
     if !site.gate.register.present(&pass, v.name())? {
         return Err(Refusal::bad("这个通行证已被收回", "this pass was taken back"));
     }
@@ -137,7 +137,7 @@ pub fn take_pass_back(site: &Site, v: &Visit, id: u64) -> Result<bool, Refusal> 
     let change = if ends { Change::Pass(Pass { to: Timestamp::now(), ..pass.clone() }) } else { Change::TakeBack(id) };
     site.gate.register.apply(v.name(), &[change])?;
     site.digits.keep_only(&site.gate.register.passes()?)?;
-    site.accounts.audit.add(v.name(), "收回通行证", &in_log(&pass), Some(v.from))?;
+    site.accounts.audit.add_of(v.name(), "收回通行证", &in_log(&pass), "", Some(v.from))?;
     Ok(true)
 }
 
