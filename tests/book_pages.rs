@@ -230,6 +230,22 @@ fn money_comes_in_goes_out_and_everybody_sees_what_is_theirs_to_see() {
     let month = qian.get("/book/statement").text();
     assert!(month.contains("众筹款") && month.contains("盘点短缺"), "{month}");
     assert!(qian.get("/book/statement.xlsx").body.starts_with(b"PK"));
+    // A program gets it in pieces, and is told where the next one begins.
+    let mut json = |path: &str| serde_json::from_slice::<serde_json::Value>(&qian.get(path).body).unwrap();
+    let whole = json("/api/v1/book/statement");
+    let rows = whole["rows"].as_array().unwrap();
+    assert!(rows.len() > 2 && whole["next"].is_null() && whole["moves"] == rows.len(), "{whole}");
+    let (mut pieces, mut after) = (Vec::new(), String::new());
+    loop {
+        let piece = json(&format!("/api/v1/book/statement?count=2{after}"));
+        assert_eq!((&piece["places"], &piece["moves"]), (&whole["places"], &whole["moves"]));
+        pieces.extend(piece["rows"].as_array().unwrap().clone());
+        let Some(next) = piece["next"].as_u64() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(&pieces, rows);
+    assert_eq!(qian.get("/api/v1/book/statement?after=99").status, 422);
+    assert_eq!(qian.get("/api/v1/book/statement?count=0").status, 400);
     let (book, fault) = plategate::ledger::export::read_lines(&qian.get("/book/export.jsonl").body);
     assert_eq!((fault, book.entries().len()), (None, 9));
     let api: serde_json::Value = serde_json::from_slice(&qian.get("/api/v1/book").body).unwrap();

@@ -1,6 +1,7 @@
 //! How long every page takes with a full journal and book (see `src/store/full.rs`, which fills the folder). By hand:
 //! `PLATEGATE_FILL=/some/folder cargo test --test full -- --ignored --nocapture`; `PLATEGATE_PROGRAM` names another binary,
-//! such as the release's. Prints milliseconds and bytes, and judges nothing: a busy machine is no fault of a page.
+//! such as the release's. Prints milliseconds and bytes, and judges nothing: a busy machine is no fault of a page. On one,
+//! `chrt -r 1` before the command gives it its turn (not `-f`: its threads would not let each other through).
 
 #[allow(dead_code)]
 #[path = "attackers/attacker.rs"]
@@ -13,8 +14,8 @@ use std::time::Instant;
 use attacker::Attacker;
 use support::Gate;
 
-/// Every page and file that grows with what is kept.
-const PAGES: [&str; 39] = [
+/// Every page that grows with what is kept.
+const PAGES: [&str; 51] = [
     "/",
     "/cars",
     "/cars?page=100",
@@ -52,8 +53,31 @@ const PAGES: [&str; 39] = [
     "/book/statement?period=2026",
     "/board",
     "/board?page=1000",
+    "/metrics",
+    "/api/v1/status",
     "/api/v1/vehicles",
+    "/api/v1/households",
+    "/api/v1/passes",
+    "/api/v1/events",
+    "/api/v1/events?plate=99",
+    "/api/v1/notices",
+    "/api/v1/audit",
     "/api/v1/book",
+    "/api/v1/book/entries",
+    "/api/v1/book/reminders",
+    "/api/v1/book/statement",
+    "/api/v1/book/statement?period=2026",
+];
+
+/// Files with everything in them, which somebody waits for.
+const FILES: [&str; 7] = [
+    "/cars/export.csv",
+    "/cars/export.xlsx",
+    "/arrivals.csv",
+    "/arrivals.csv?plate=99",
+    "/book/export.csv",
+    "/book/export.jsonl",
+    "/book/statement.xlsx?period=2026",
 ];
 
 #[test]
@@ -67,10 +91,11 @@ fn every_page_of_a_full_gate() {
     let gate = Gate::start(&["--camera", "folder:/nonexistent", "--data", &data]);
     let [auditor, steward, maintainer] = ["auditor", "steward", "maintainer"].map(|n| Attacker::signed_in(&gate, n));
     let mut slowest = (0.0, "");
-    for path in PAGES {
+    let files = FILES.map(|path| (path, 3));
+    for (path, tries) in PAGES.map(|path| (path, 7)).into_iter().chain(files) {
         let mut times = Vec::new();
         let (mut status, mut size) = (0, 0);
-        for _ in 0..7 {
+        for _ in 0..tries {
             for one in [&steward, &auditor, &maintainer] {
                 let asked = Instant::now();
                 let answer = one.get(path);
@@ -85,11 +110,11 @@ fn every_page_of_a_full_gate() {
         times.sort_by(f64::total_cmp);
         let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
         println!("{median:7.1} ms, at most {most:7.1} ms, {:5} KiB  {path}", size / 1024);
-        if median > slowest.0 {
+        if median > slowest.0 && !FILES.contains(&path) {
             slowest = (median, path);
         }
     }
-    println!("the slowest: {:.1} ms, {}", slowest.0, slowest.1);
+    println!("the slowest page: {:.1} ms, {}", slowest.0, slowest.1);
 
     // Writing: one more entry, and one more pass; each is on the disk when the answer comes.
     let mut program = Attacker::at(&gate);

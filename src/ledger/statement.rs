@@ -139,7 +139,7 @@ pub struct Statement {
     pub opening: Fen,
     /// How many entries moved money.
     pub moves: usize,
-    /// Those entries, in the order of the days; the first ones where only so many were asked for.
+    /// Those entries, in the order of the days; some of them where only so many were asked for.
     pub rows: Vec<Row>,
     /// The number and hash of the book's last entry when this was made: proof that nothing before was changed later.
     pub head: (u64, Hash),
@@ -148,11 +148,11 @@ pub struct Statement {
 impl Statement {
     /// Of these days, with every entry that moved money.
     pub fn of(book: &Book, period: Period) -> Statement {
-        Statement::with_rows(book, period, usize::MAX)
+        Statement::with_rows(book, period, None, usize::MAX)
     }
 
-    /// Of these days, with at most so many entries: the first ones.
-    pub fn with_rows(book: &Book, period: Period, most: usize) -> Statement {
+    /// Of these days, with at most so many entries: the first ones, or the first ones behind this one.
+    pub fn with_rows(book: &Book, period: Period, behind: Option<&Entry>, most: usize) -> Statement {
         let moved = |account: &Account| book.balance_on(account, period.until) - before(book, account, period.from);
         let lines = |accounts: Vec<Account>, sign: fn(Fen) -> Fen| {
             let line = |account: Account| Line { amount: sign(moved(&account)), account };
@@ -160,7 +160,10 @@ impl Statement {
         };
         let used: Vec<Account> = book.balances().map(|(account, _)| account.clone()).collect();
         let income = used.iter().filter(|a| matches!(a, Account::Campaign(_) | Account::Fees)).cloned().collect();
-        let rows = book.moves_of(period.from, period.until).take(most);
+        let order = |entry: &Entry| (entry.day, entry.number);
+        let from = behind.map_or(period.from, |last| last.day.max(period.from));
+        let rows = (from <= period.until).then(|| book.moves_of(from, period.until)).into_iter().flatten();
+        let rows = rows.filter(|sealed| behind.is_none_or(|last| order(&sealed.entry) > order(last))).take(most);
         Statement {
             period,
             places: used.iter().filter(|a| a.is_money()).map(|a| place(book, a, period)).collect(),

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::board::{Board, Compound};
 use super::entry::{Campaign, Draft, Exemption, Sealed, Tariff, Vote, What, Who};
+use super::statement::Row;
 use super::verify::{self, Record, Seal};
 use super::{Account, Book, Dues, Fen, Period, Purpose, Refusal, Standing, Statement, Turnover, rules};
 use crate::plate::Plate;
@@ -164,6 +165,16 @@ proptest! {
             let change = s.income() - s.spent() - s.refunds - s.differences + s.opening;
             prop_assert_eq!(s.before() + change, s.after());
             prop_assert_eq!(s.rows.iter().map(|r| r.amount).sum::<Fen>(), change);
+            // In pieces it is the same.
+            let (mut rows, mut last) = (Vec::new(), None);
+            while rows.len() < s.rows.len() {
+                let part = Statement::with_rows(&book, s.period, last, 3);
+                prop_assert!(!part.rows.is_empty() && part.rows.len() <= 3);
+                rows.extend(part.rows);
+                last = rows.last().and_then(|row: &Row| book.entry(row.number)).map(|sealed| &sealed.entry);
+            }
+            prop_assert_eq!(&rows, &s.rows);
+            prop_assert!(Statement::with_rows(&book, s.period, last, 3).rows.is_empty() || s.rows.is_empty());
         }
         prop_assert_eq!(second.after(), board.balance());
         // What was kept is read back whole, and says the same.

@@ -81,7 +81,7 @@ impl Attacker {
         let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
         let cookie = cookies.rfind(|c| c.starts_with("plategate=")).map(str::to_owned);
         let status = answer.status().as_u16();
-        let body = answer.body_mut().read_to_vec().unwrap_or_default();
+        let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec().unwrap_or_default();
         Answer { status, location, cookie, policy, body: String::from_utf8_lossy(&body).into_owned() }
     }
 

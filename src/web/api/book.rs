@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::IntoParams;
 
@@ -91,27 +91,57 @@ pub(super) async fn entry(State(site): State<Arc<Site>>, _: Signed<Reader>, Path
     Ok(Json(json!(**sealed)).into_response())
 }
 
-/// Which days.
+/// Which days, and which of their rows.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// 2026-11, 2026, or 2026-11-01..2026-11-15; this month if not said.
     period: Option<String>,
+    /// Rows behind the one of this number: the `next` of the answer before.
+    #[serde(default, deserialize_with = "asked::before")]
+    after: Option<u64>,
+    /// At most so many rows; 1000 if not said.
+    #[param(minimum = 1, maximum = 1000)]
+    #[serde(default, deserialize_with = "asked::count::<_, MOST_ROWS>")]
+    count: Option<usize>,
 }
 
-/// What was there, came in, went out and is there.
+/// Rows of a statement in one answer.
+const MOST_ROWS: usize = 1000;
+
+/// A statement with some of its rows.
+#[derive(Serialize)]
+struct Part {
+    #[serde(flatten)]
+    statement: Statement,
+    /// Asked for with this as `after`, the statement goes on; none behind its last row.
+    next: Option<u64>,
+}
+
+/// What was there, came in, went out and is there. The sums are those of all days; `rows` are the entries that moved money, by
+/// day, at most `count` of them: `next`, unless it is null, is the `after` to ask for those behind them. `moves` counts them all.
 #[utoipa::path(get, path = "/api/v1/book/statement", params(Asked), responses(
-    (status = 200, description = "The statement", body = serde_json::Value),
+    (status = 200, description = "The statement, all money in whole fen", body = serde_json::Value),
+    (status = 400, description = "A number is expected", body = Problem),
     (status = 401, description = "No token", body = Problem),
     (status = 403, description = "Not in this role", body = Problem),
-    (status = 422, description = "Not a month, a year or days", body = Problem),
+    (status = 422, description = "Not a month, a year or days, or no such entry", body = Problem),
 ))]
 pub(super) async fn statement(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
     let period: Period = match asked.period.as_deref() {
         Some(text) => text.parse().map_err(|e: &str| Refusal::bad("期间不对", format!("the period: {e}")))?,
         None => Period::month_of(register::today()),
     };
-    Ok(Json(json!(Statement::of(&site.gate.register.ledger().book(), period))).into_response())
+    let book = site.gate.register.ledger().book();
+    let no_entry = || Refusal::bad("没有这一笔", "after: there is no entry of this number");
+    let behind = asked.after.map(|number| book.entry(number).ok_or_else(no_entry)).transpose()?;
+    // One more than is told says whether there are more.
+    let count = asked.count.unwrap_or(MOST_ROWS);
+    let mut statement = Statement::with_rows(&book, period, behind.map(|sealed| &sealed.entry), count + 1);
+    let more = statement.rows.len() > count;
+    statement.rows.truncate(count);
+    let next = statement.rows.last().map(|row| row.number).filter(|_| more);
+    Ok(Json(Part { statement, next }).into_response())
 }
 
 /// Whose fee, days of grace or exemption ends soon, the most urgent first.

@@ -88,7 +88,7 @@ struct StatementPage<'a> {
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
     let (book, period) = (site.gate.register.ledger().book(), asked.period()?);
-    let s = Statement::with_rows(&book, period, MOST_ROWS);
+    let s = Statement::with_rows(&book, period, None, MOST_ROWS);
     let today = register::today();
     let first = book.first_day().unwrap_or(today);
     let sums = |lines: &[statement::Line]| -> Vec<Sum> {
