@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::account::{Account, Purpose};
 use super::book::Book;
-use super::entry::Entry;
+use super::entry::{Entry, Posting};
 use super::hash::Hash;
 use super::money::Fen;
 use super::sums::Turnover;
@@ -114,7 +114,7 @@ pub struct Row {
     pub about: String,
     /// What all places with money together received (positive) or gave; 0 where it only changed places.
     pub amount: Fen,
-    /// Where it changed: the accounts with money.
+    /// Where it changed: the accounts with money, those that gave before those that received.
     pub places: Vec<Account>,
     /// The correction that undid it.
     pub undone_by: Option<u64>,
@@ -210,15 +210,17 @@ fn place(book: &Book, account: &Account, period: Period) -> Place {
 }
 
 fn row(book: &Book, entry: &Entry) -> Row {
-    let money = entry.postings.iter().filter(|p| p.account.is_money());
+    let mut money: Vec<&Posting> = entry.postings.iter().filter(|p| p.account.is_money()).collect();
+    // From where it came, then where it went.
+    money.sort_by_key(|p| p.fen > Fen::ZERO);
     Row {
         number: entry.number,
         day: entry.day,
         by: entry.by.clone(),
         kind: words::kind_zh(&entry.what),
         about: words::about(book, entry, words::account_zh),
-        amount: money.clone().map(|p| p.fen).sum(),
-        places: money.map(|p| p.account.clone()).collect(),
+        amount: money.iter().map(|p| p.fen).sum(),
+        places: money.iter().map(|p| p.account.clone()).collect(),
         undone_by: book.undone_by(entry.number),
     }
 }

@@ -165,6 +165,11 @@ proptest! {
             let change = s.income() - s.spent() - s.refunds - s.differences + s.opening;
             prop_assert_eq!(s.before() + change, s.after());
             prop_assert_eq!(s.rows.iter().map(|r| r.amount).sum::<Fen>(), change);
+            // Where money only changed places, it went from the first to the second.
+            for row in s.rows.iter().filter(|row| row.places.len() == 2) {
+                let postings = &book.entry(row.number).unwrap().entry.postings;
+                prop_assert!(postings.iter().any(|p| p.account == row.places[0] && p.fen < Fen::ZERO), "{:?}", row);
+            }
             // In pieces it is the same.
             let (mut rows, mut last) = (Vec::new(), None);
             while rows.len() < s.rows.len() {
