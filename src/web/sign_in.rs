@@ -165,6 +165,8 @@ struct SignInPage<'a> {
     v: &'a Visit,
     name: &'a str,
     wrong: bool,
+    /// May neighbours see the sunshine board?
+    board: bool,
 }
 
 async fn form(State(site): State<Arc<Site>>, v: Guest) -> Answer {
@@ -174,7 +176,7 @@ async fn form(State(site): State<Arc<Site>>, v: Guest) -> Answer {
     if site.setup_code().is_some() {
         return Ok(Redirect::to("/setup").into_response());
     }
-    page(&SignInPage { v: &v, name: "", wrong: false })
+    page(&SignInPage { v: &v, name: "", wrong: false, board: site.switches.now().board })
 }
 
 #[derive(Deserialize)]
@@ -199,7 +201,7 @@ async fn sign_in(
     let found = site.door.hash(move || accounts.sign_in(&sent.name, &sent.password, &sent.digits)).await??;
     let Some(user) = found else {
         site.accounts.audit.add("-", "登录失败", &name, Some(v.from))?;
-        return again(&SignInPage { v: &v, name: &name, wrong: true });
+        return again(&SignInPage { v: &v, name: &name, wrong: true, board: site.switches.now().board });
     };
     begin(&site, &v, auth, user).await
 }

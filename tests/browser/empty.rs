@@ -39,9 +39,7 @@ async fn every_page_of_an_empty_gate() {
     s.look("50-empty-board").await;
     for (name, pages) in [("steward", &STEWARD[..]), ("treasurer", &TREASURER[..]), ("maintainer", &MAINTAINER[..])] {
         s.client.delete_all_cookies().await.unwrap();
-        s.go("/sign-in").await;
-        s.fill("main form", &[("name", name), ("password", "correct horse battery")]).await;
-        s.press("main form button", "退出").await;
+        s.sign_in(name).await;
         for (path, wanted) in pages {
             s.go(path).await;
             s.wait_for(wanted).await;

@@ -11,9 +11,7 @@ const PLATE: &str = "苏F8K291";
 
 async fn sign_in(driver: &Driver, gate: &Gate) -> Steward {
     let s = Steward::new(driver.connect().await, format!("http://{}", gate.inner.address));
-    s.go("/sign-in").await;
-    s.fill("main form", &[("name", "王芳"), ("password", "correct horse battery")]).await;
-    s.press("main form button", "退出").await;
+    s.sign_in("王芳").await;
     s
 }
 

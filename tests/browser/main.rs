@@ -3,6 +3,7 @@
 //! Needs Chromium and its driver (`scripts/setup test` installs them); without them it says so and does nothing.
 
 mod access;
+mod board;
 #[path = "../fleet/compound.rs"]
 mod compound;
 mod driver;

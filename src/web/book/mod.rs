@@ -135,6 +135,8 @@ struct BookPage<'a> {
     due: usize,
     /// Places whose money was not counted at the month's end.
     uncounted: usize,
+    /// May neighbours see the sunshine board?
+    board: bool,
     lines: Vec<Line>,
     pages: Pages,
     head: String,
@@ -161,6 +163,7 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(which): Qu
         offers: OfferLine::all(&book, &v),
         due: reminders::count(&site.gate.register.snapshot(), today, site.gate.config.ledger.remind_days),
         uncounted: book.balances().filter(|(account, _)| book.to_count(account, today).is_some()).count(),
+        board: site.switches.now().board,
         lines,
         pages,
         head: format!("{number}:{hash}"),
