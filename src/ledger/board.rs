@@ -4,13 +4,14 @@
 //! purpose, where the money is, and each entry without names, plates or flats: only the building.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::Serialize;
 
 use super::account::{Account, Purpose};
 use super::book::Book;
-use super::entry::{Entry, What};
+use super::entry::{Entry, Sealed, What};
 use super::hash::Hash;
 use super::money::Fen;
 use crate::plate;
@@ -152,9 +153,15 @@ impl Board {
                 .map(|(_, v)| ShownVote { held: v.held, question: hide(&v.question), counts: [v.yes, v.no, v.of] })
                 .collect(),
             moves: book.moves().len(),
-            entries: shown.map(|e| show(book, &e.entry, &hide)).collect(),
+            entries: Board::entries(book, compound, shown),
             head: book.head(),
         }
+    }
+
+    /// These entries, as neighbours see them.
+    pub fn entries<'a>(book: &Book, compound: &Compound, entries: impl Iterator<Item = &'a Arc<Sealed>>) -> Vec<Shown> {
+        let hide = |text: &str| without_names(text, &compound.names);
+        entries.map(|sealed| show(book, &sealed.entry, &hide)).collect()
     }
 
     /// What is there.

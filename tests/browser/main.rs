@@ -11,6 +11,7 @@ mod empty;
 mod first_day;
 mod gates;
 mod keyboard;
+mod paper;
 mod script_off;
 mod secure;
 #[path = "../support/mod.rs"]

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
+use super::board::{InWords, in_words};
 use super::words;
+use crate::ledger::board::Board;
 use crate::ledger::statement::{self, Row, months};
 use crate::ledger::{Book, Fen, Period, Statement, export};
 use crate::register::{self, exchange};
@@ -29,6 +31,8 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 #[derive(Deserialize)]
 struct Asked {
     period: Option<String>,
+    /// For the notice board, where everybody passes: no names, flats and plates.
+    wall: Option<String>,
 }
 
 impl Asked {
@@ -44,6 +48,9 @@ impl Asked {
 
 /// Rows on the page: more is for a file, not for a telephone and not for a wall.
 const MOST_ROWS: usize = 1000;
+
+/// `2026-11-06..2027-11-05`, which is not torn on paper.
+const TERM: usize = 22;
 
 /// A row with its kind and its places in the visitor's language.
 struct Line<'a> {
@@ -75,10 +82,14 @@ struct StatementPage<'a> {
     v: &'a Visit,
     s: &'a Statement,
     period: String,
-    places: Vec<(String, [Fen; 4])>,
+    places: Vec<Place>,
     income: Vec<Sum>,
     spent: Vec<Sum>,
+    /// Is it for the notice board?
+    wall: bool,
     rows: Vec<Line<'a>>,
+    /// What stands in the place of the rows on the notice board.
+    entries: Vec<InWords<'a>>,
     /// Rows that only the file has.
     more: usize,
     months: Vec<String>,
@@ -88,7 +99,12 @@ struct StatementPage<'a> {
 
 async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
     let (book, period) = (site.gate.register.ledger().book(), asked.period()?);
+    let wall = asked.wall.is_some();
     let s = Statement::with_rows(&book, period, None, MOST_ROWS);
+    let compound = wall.then(|| site.gate.register.compound());
+    let entries = compound.map_or_else(Vec::new, |compound| {
+        Board::entries(&book, &compound, book.moves_of(period.from, period.until).take(MOST_ROWS))
+    });
     let today = register::today();
     let first = book.first_day().unwrap_or(today);
     let sums = |lines: &[statement::Line]| -> Vec<Sum> {
@@ -96,16 +112,12 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Qu
     };
     page(&StatementPage {
         period: period.to_string(),
-        places: s
-            .places
-            .iter()
-            .map(|p| (words::account(&v, &p.account), [p.before, p.received, p.given, p.after]))
-            // Who held nothing in all that time is not on the wall.
-            .filter(|(_, sums)| *sums != [Fen::ZERO; 4])
-            .collect(),
+        places: if wall { kinds_of_places(&s, &v) } else { places(&s, &v) },
         income: sums(&s.income),
         spent: sums(&s.spent),
         rows: s.rows.iter().map(|row| Line::of(row, &book, &v)).collect(),
+        entries: entries.iter().map(|shown| in_words(shown, &v)).collect(),
+        wall,
         more: s.moves - s.rows.len(),
         months: months(today, 24).iter().filter(|m| m.until >= first).map(ToString::to_string).collect(),
         years: (first.year()..=today.year()).rev().map(|y| format!("{y:04}")).collect(),
@@ -113,6 +125,27 @@ async fn show(State(site): State<Arc<Site>>, v: Signed<Reader>, Query(asked): Qu
         s: &s,
         v: &v,
     })
+}
+
+/// What a place had before, received, gave and has then.
+type Place = (String, [Fen; 4]);
+
+fn sums(place: &statement::Place) -> [Fen; 4] {
+    [place.before, place.received, place.given, place.after]
+}
+
+/// Each place; whoever held nothing in all that time is left out.
+fn places(s: &Statement, v: &Visit) -> Vec<Place> {
+    let all = s.places.iter().map(|p| (words::account(v, &p.account), sums(p)));
+    all.filter(|(_, sums)| *sums != [Fen::ZERO; 4]).collect()
+}
+
+/// The bank, and the cash of all stewards together.
+fn kinds_of_places(s: &Statement, v: &Visit) -> Vec<Place> {
+    let held = |cash: bool| s.places.iter().filter(move |p| p.account.holder().is_some() == cash).map(sums);
+    let add = |all: [Fen; 4], one: [Fen; 4]| std::array::from_fn(|n| all[n] + one[n]);
+    let kinds = [("银行账户", false), ("管家手中现金", true)];
+    kinds.map(|(name, cash)| (v.t(name), held(cash).fold([Fen::ZERO; 4], add))).into()
 }
 
 async fn xlsx(State(site): State<Arc<Site>>, _: Signed<Reader>, Query(asked): Query<Asked>) -> Answer {
