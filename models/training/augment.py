@@ -89,6 +89,40 @@ def sensor(image, rng):
     return image
 
 
+def holder(image, rng, rect):
+    """A plate holder laid over a flattened plate's edges: bare metal, white or black plastic, as a rule with the dealer's name.
+
+    RGB uint8 in and out; `rect`: the plate's corners in the picture, clockwise from the top left. Stamped characters begin a
+    sixth of the height from the edge, and holders reach up to them: the foot of an E is what goes first.
+    """
+    (left, top), (right, bottom) = rect[0], rect[2]
+    height, width = bottom - top, right - left
+    out = rng.uniform(0.03, 0.2) * height  # how thick it is outside of the plate
+    over = height * np.array([rng.uniform(0, 0.08), rng.uniform(0, 0.15), rng.uniform(0, 0.08), rng.uniform(0.03, 0.2)])
+    scale = 4
+    h, w = image.shape[:2]
+    cover = np.zeros((h * scale, w * scale), np.float32)
+    at = lambda x, y: (int(round(x * scale)), int(round(y * scale)))
+    cv2.rectangle(cover, at(left - out, top - out), at(right + out, bottom + 2 * out), 1.0, -1)
+    cv2.rectangle(cover, at(left + over[0], top + over[1]), at(right - over[2], bottom - over[3]), 0.0, -1)
+    base = rng.choice([rng.uniform(20, 60), rng.uniform(130, 190), rng.uniform(215, 250)])
+    paint = np.full((h * scale, w * scale, 3), base, np.float32) + rng.normal(0, 6, 3).astype(np.float32)
+    paint += (np.linspace(rng.uniform(-40, 40), rng.uniform(-40, 40), h * scale, dtype=np.float32))[:, None, None]  # it shines
+    if rng.random() < 0.6:  # letters, as a row of strokes
+        ink = 230.0 if base < 100 else 40.0
+        y, size = bottom - over[3] * 0.5 + out, max(1.0, 0.3 * (over[3] + out))
+        x = left + width * rng.uniform(0.1, 0.6)
+        for _ in range(int(rng.integers(3, 9))):
+            cv2.line(paint, at(x, y - size), at(x + rng.uniform(-1, 1), y + size), (ink, ink, ink), 2)
+            x += rng.uniform(1.5, 4)
+    for x in (0.25, 0.75):  # its bolts
+        if rng.random() < 0.5:
+            c = float(rng.uniform(60, 200))
+            cv2.circle(paint, at(left + width * (x + rng.uniform(-0.05, 0.05)), top + over[1] * 0.5), int(0.06 * height * scale), (c, c, c), -1)
+    cover, paint = (cv2.resize(a, (w, h), interpolation=cv2.INTER_AREA) for a in (cover, paint))
+    return np.clip(image * (1 - cover[..., None]) + paint * cover[..., None], 0, 255).astype(np.uint8)
+
+
 def degrade(image, rng, strength=1.0):
     """RGB uint8 in and out. `strength` below 1 leaves that share of patches untouched."""
     if rng.random() > strength:

@@ -11,6 +11,7 @@ import transplant
 # how often a source is drawn for the reader, before provinces are balanced inside it
 READER_SOURCES = {"web_passerby": 5, "ccpd_base_zk": 2.5, "ccpd_green_djq": 4, "ccpd_jk": 1, "ccpd_misc": 0.8,
                   "easypr_has": 4, "hyperlpr_finemap": 3.5, "lprnet_chenwj": 3.5, "lprnet_sirius": 2.5}
+HELD = 0.2  # the share of the reader's plates that get a holder
 REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "ccpd_jk": 1.5, "ccpd_misc": 0.8}
 
 
@@ -53,6 +54,10 @@ class Sampler:
         b = self.wide[int(self.rng.integers(len(self.wide)))]
         return cv2.resize(b, size, interpolation=cv2.INTER_LINEAR)
 
+    def _held(self, image, rows):
+        """Now and then in a holder, where it has one row."""
+        return augment.holder(image, self.rng, data.PLATE_RECT) if rows == 1 and self.rng.random() < HELD else image
+
     def reader(self, real=0.55, blank=0.04):
         """(image [40,144,3] uint8, eight indices, colour index or IGNORE)."""
         rng, r = self.rng, self.rng.random()
@@ -71,11 +76,11 @@ class Sampler:
             if item.get("refined") and rng.random() < 0.55:  # the refiner's own errors, and a little more
                 quad, each, shift, sloppy = item["refined"][int(rng.integers(len(item["refined"])))], 0.005, 0.003, 0.5
             quad = data.jitter(quad, rng, each * sloppy, shift, 0.012 * sloppy)
-            out = data.flatten(item["image"], quad, item["rows"])
+            out = self._held(data.flatten(item["image"], quad, item["rows"]), item["rows"])
             return augment.degrade(out, rng, 0.75), kinds.encode(item["text"]), data.colour_index(item)
         plate = self.pool.draw()
         quad = data.jitter(data.full_quad(plate.image), rng, each, shift, 0.01)
-        out = data.flatten(plate.image, quad, plate.rows, self._ground(data.PLATE))
+        out = self._held(data.flatten(plate.image, quad, plate.rows, self._ground(data.PLATE)), plate.rows)
         return augment.degrade(out, rng, 0.97), kinds.encode(plate.text), kinds.COLOURS.index(plate.colour)
 
     def refiner(self):
