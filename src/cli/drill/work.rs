@@ -131,7 +131,7 @@ fn change(rooms: &Rooms, op: &Op, k: u64) -> anyhow::Result<()> {
     match op {
         Op::Car(plate) => rooms.register.apply("drill", &[car(plate)])?,
         Op::Remove(plate) => rooms.register.apply("drill", &[Change::Remove(*plate)])?,
-        Op::Audit => rooms.accounts.audit.add("drill", "演练", &mark(k), None)?,
+        Op::Audit => rooms.accounts.audit.add_of("drill", "演练", &mark(k), "", None)?,
         Op::Arrival => {
             let event = Event { text: mark(k), ..Event::blank("drill", jiff::Timestamp::now()) };
             rooms.events.append(Arrival { event, picture: Picture::filled(64, 48, [50, 90, 130]) })?;
