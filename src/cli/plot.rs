@@ -1,5 +1,7 @@
 //! Drawings for the pages that the measuring commands write, as SVG within the page.
 
+use plotters::coord::CoordTranslate;
+use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -14,7 +16,6 @@ const COLOURS: [RGBColor; 6] = [
 ];
 /// How far the axis goes beyond the highest bar, so that the legend has a place above them.
 const ROOM: f64 = 1.25;
-const UPPER_RIGHT: SeriesLabelPosition = SeriesLabelPosition::UpperRight;
 
 /// Bars of several values side by side: one group a name.
 pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f64>)]) -> anyhow::Result<String> {
@@ -54,15 +55,22 @@ pub fn bars(caption: &str, unit: &str, series: &[&str], groups: &[(String, Vec<f
                 .label((*name).to_owned())
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
         }
-        chart
-            .configure_series_labels()
-            .position(UPPER_RIGHT)
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK.mix(0.3))
-            .draw()?;
+        put_legend(&mut chart)?;
         area.present()?;
     }
     Ok(svg)
+}
+
+/// Draws the legend above the bars.
+fn put_legend<'a, B: DrawingBackend + 'a, C: CoordTranslate>(
+    chart: &mut ChartContext<'a, B, C>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()
 }
 
 /// Small text in the middle under a place.
@@ -123,12 +131,7 @@ pub fn spread(caption: &str, series: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Resu
                 .label((*name).to_owned())
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
         }
-        chart
-            .configure_series_labels()
-            .position(UPPER_RIGHT)
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK.mix(0.3))
-            .draw()?;
+        put_legend(&mut chart)?;
         area.present()?;
     }
     Ok(svg)
