@@ -32,6 +32,7 @@ CONTRACTS = {
     "reader": ("plate", [1, 3, 40, 144], 114.75, 63.75),
 }
 CALIBRATION = 200  # pictures: the simulator's calibration is slow
+FOUND = np.log(0.3 / 0.7)  # the detector's threshold as a logit
 
 
 def cut(role, item, rng):
@@ -42,16 +43,6 @@ def cut(role, item, rng):
     return data.warp(item["image"], quad, data.PATCH_RECT, data.PATCH)
 
 
-def laid(frame):
-    """A whole scene in the detector's input, [256,448,3] bytes."""
-    (height, width), (h, w) = CONTRACTS["detector"][1][2:], frame.shape[:2]
-    scale = min(width / w, height / h)
-    small = data.cv2.resize(frame, (round(w * scale), round(h * scale)), interpolation=data.cv2.INTER_AREA)
-    out = np.full((height, width, 3), 128, np.uint8)
-    out[: small.shape[0], : small.shape[1]] = small
-    return out
-
-
 def pictures(role, args, split, most):
     """(inputs as bytes, their items or None) of photographs: those of list.tsv for `train`, else all of the split."""
     rng = np.random.default_rng(20)
@@ -60,6 +51,8 @@ def pictures(role, args, split, most):
     if role == "detector":
         cache = frames.FrameCache(args.frames, split)
         which = [i for i in range(len(cache.path)) if wanted(cache.path[i])]
+        height, width = CONTRACTS[role][1][2:]
+        laid = lambda frame: frames.letterbox(frame, height, width, data.cv2.INTER_AREA)[0]
         return [laid(cache.frame(int(i))) for i in rng.permutation(which)[:most]], None
     items = [it for it in data.load(args.cache)["items"] if it["split"] == split and wanted(it["path"]) and (it["exact"] or role == "reader")]
     items = [items[i] for i in rng.permutation(len(items))[:most]]
@@ -107,10 +100,10 @@ def judge(role, args, rknn):
     if role == "corners":
         off = [np.linalg.norm((b[1][0] - b[0][0]).reshape(4, 2), axis=1).mean() for b in both]
         return f"{len(items)} plates, corners differ by {np.mean(off):.2f} % of the width on average, {np.percentile(off, 99):.2f} at the 99th percentile"
-    peak = lambda out: int(out[0][0].argmax())
-    sure = [b for b in both if b[0][0][0, 0].max() > 0]  # a logit
-    same = np.mean([abs(peak_a % 56 - peak_b % 56) <= 1 and abs(peak_a // 56 - peak_b // 56) <= 1 and b[1][0][0, 0].max() > np.log(0.3 / 0.7)
-                    for b in sure for peak_a, peak_b in [(int(b[0][0][0, 0].argmax()), int(b[1][0][0, 0].argmax()))]])
+    scores = [[outputs[0][0, 0] for outputs in pair] for pair in both]  # logits [32,56] of the float32 network and the converted one
+    sure = [(exact, got) for exact, got in scores if exact.max() > 0]
+    place = lambda score: np.array(np.unravel_index(score.argmax(), score.shape))
+    same = np.mean([got.max() > FOUND and np.abs(place(exact) - place(got)).max() <= 1 for exact, got in sure])
     return f"{len(images)} scenes, {len(sure)} with a find in float32; found in the same place: {100 * same:.2f} %"
 
 
