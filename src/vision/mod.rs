@@ -5,6 +5,7 @@
 //! nothing of registers and barriers.
 
 pub mod detector;
+mod legibility;
 pub mod lookout;
 pub mod model;
 mod network;
@@ -27,6 +28,7 @@ pub use reading::{Reading, SlotProbabilities};
 use crate::config::{self, Provider};
 use crate::picture::{Picture, Quad, drop_covered};
 use detector::{Detector, Found};
+use legibility::legibility;
 use reader::Reader;
 use rectifier::{Rectifier, Refined};
 
@@ -110,8 +112,9 @@ const CLOSER: f32 = 1.5;
 const FARTHER: f32 = 0.5;
 /// The detector's corners of a plate that is wide enough are not narrower than this share of that.
 const SURELY_NARROWER: f32 = 0.7;
-/// A reading is dropped if its characters are less likely than this on (geometric) average: lamps, grilles, lettering.
-const BELIEVABLE: f32 = 0.6;
+/// A reading is dropped if the characters of the likeliest plate are less likely than this on (geometric) average: lamps, grilles,
+/// lettering. Of 2,649 plates that are read right one is below 0.9.
+const BELIEVABLE: f32 = 0.7;
 
 /// How hard a picture is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -335,7 +338,7 @@ impl Judges<'_> {
         // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
         if refined.two_rows > MAYBE_TWO_ROWS
             && let Some(two) = self.read_at(&refined.quad, true, score, refined.is_plate)?
-            && best.as_ref().is_none_or(|one| two.slots.clarity() > one.slots.clarity())
+            && best.as_ref().is_none_or(|one| legibility(&two.slots) > legibility(&one.slots))
         {
             best = Some(two);
         }
@@ -370,7 +373,7 @@ impl Judges<'_> {
         let mut best = first;
         for [along, across] in OTHER_STARTS {
             let again = self.read(&start.grown(along, across), score)?;
-            best = again.filter(|r| r.slots.clarity() > best.slots.clarity()).unwrap_or(best);
+            best = again.filter(|r| legibility(&r.slots) > legibility(&best.slots)).unwrap_or(best);
         }
         Ok(best)
     }
@@ -379,5 +382,5 @@ impl Judges<'_> {
 /// Is there a plate's worth of characters, and are they more than guesses?
 fn is_believable(reading: &Reading) -> bool {
     let written = reading.slots.best().iter().filter(|(i, _)| *i != 0).count();
-    written >= 6 && reading.slots.clarity() >= BELIEVABLE.ln()
+    written >= 6 && legibility(&reading.slots) >= BELIEVABLE.ln()
 }

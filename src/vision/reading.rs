@@ -35,11 +35,6 @@ impl SlotProbabilities {
         })
     }
 
-    /// The mean over the slots of the likeliest character's log-probability, at most 0: how clearly something stands there.
-    pub fn clarity(&self) -> f32 {
-        self.best().iter().map(|(_, p)| p.max(1e-6).ln()).sum::<f32>() / SLOTS as f32
-    }
-
     /// The weakest slot's likeliest character's probability, 0..1.
     pub fn weakest(&self) -> f32 {
         self.best().iter().fold(1.0, |a, (_, p)| a.min(*p))

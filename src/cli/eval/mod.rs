@@ -82,10 +82,11 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
         }
         let truth = corners(&row.corners)?.map(|quad| reduced(&quad, args.decode_scale));
         let plate = chosen(&line.plates, truth);
-        if !row.text.is_empty() && plate.is_none_or(|p| p.text != row.text) {
+        let wanted = (!row.text.is_empty()).then_some(row.text.as_str());
+        if plate.map(|p| p.text.as_str()) != wanted {
             if args.misses {
                 let (text, sure) = plate.map_or(("-", 0.0), |p| (p.text.as_str(), p.min_slot));
-                bar.suspend(|| println!("{}\t{}\t{text}\t{sure:.3}", row.path, row.text));
+                bar.suspend(|| println!("{}\t{}\t{text}\t{sure:.3}", row.path, wanted.unwrap_or("-")));
             }
             if args.html.is_some() {
                 misses.push(page::Miss::new(row, plate, &picture)?);
