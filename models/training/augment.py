@@ -25,12 +25,17 @@ def motion_kernel(length, angle):
     return kernel / kernel.sum()
 
 
+def fineness(image):
+    """How many pixels of this patch one of a patch 144 wide has become: sizes below are given in those."""
+    return image.shape[1] / 144
+
+
 def blur(image, rng):
-    r = rng.random()
+    r, k = rng.random(), fineness(image)
     if r < 0.18:
-        return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.7)))
+        return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.7) * k))
     if r < 0.33:
-        return cv2.filter2D(image, -1, motion_kernel(rng.integers(3, 10), rng.uniform(0, np.pi)))
+        return cv2.filter2D(image, -1, motion_kernel(round(rng.integers(3, 10) * k), rng.uniform(0, np.pi)))
     return image
 
 
@@ -39,7 +44,7 @@ def shrink(image, rng):
     if rng.random() > 0.4:
         return image
     h, w = image.shape[:2]
-    s = rng.uniform(0.36, 0.95)
+    s = rng.uniform(0.36 / fineness(image), 0.95)
     how = (cv2.INTER_AREA, cv2.INTER_LINEAR)[int(rng.random() < 0.3)]
     small = cv2.resize(image, (max(8, int(w * s)), max(6, int(h * s))), interpolation=how)
     return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC)
@@ -49,7 +54,7 @@ def light(image, rng):
     """Exposure, contrast, colour cast, a shadow's edge, glare, a headlight's bloom; float in, float out."""
     y, x = _grid(image.shape[:2])
     if rng.random() < 0.7:
-        gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.08, 3))
+        gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.08 if rng.random() < 0.85 else 0.25, 3))
         image = image * gain.astype(np.float32)
     if rng.random() < 0.3:  # low contrast
         c = rng.uniform(0.3, 0.9)
@@ -66,6 +71,10 @@ def light(image, rng):
         cx, cy, r = rng.uniform(-0.1, 1.1), rng.uniform(-0.4, 1.4), rng.uniform(0.06, 0.4)
         d = ((x - cx) ** 2 + ((y - cy) / 3) ** 2) / (r * r)
         image = image + (np.exp(-d) * rng.uniform(40, 230))[..., None]
+    if rng.random() < 0.09:  # night, and no lamp near
+        image = image * np.float32(rng.uniform(0.07, 0.4))
+    elif rng.random() < 0.06:  # lit by one's own headlights: paper and ink overexposed, and running into one another
+        image = cv2.GaussianBlur(image * np.float32(rng.uniform(1.3, 2.4)), (0, 0), float(rng.uniform(0.3, 1.2) * fineness(image)))
     return image
 
 
@@ -99,7 +108,7 @@ def holder(image, rng, rect):
     height, width = bottom - top, right - left
     out = rng.uniform(0.03, 0.2) * height  # how thick it is outside of the plate
     over = height * np.array([rng.uniform(0, 0.08), rng.uniform(0, 0.15), rng.uniform(0, 0.08), rng.uniform(0.03, 0.2)])
-    scale = 4
+    scale = 3
     h, w = image.shape[:2]
     cover = np.zeros((h * scale, w * scale), np.float32)
     at = lambda x, y: (int(round(x * scale)), int(round(y * scale)))
@@ -128,8 +137,12 @@ def degrade(image, rng, strength=1.0):
     if rng.random() > strength:
         return image
     image = np.clip(light(image.astype(np.float32), rng), 0, 255)
-    image = shrink(blur(image, rng), rng)
-    image = np.clip(sensor(image, rng), 0, 255).astype(np.uint8)
+    image = blur(image, rng)
+    if rng.random() < 0.5:  # a small plate's noise is enlarged with it
+        image = sensor(shrink(image, rng), rng)
+    else:
+        image = shrink(np.clip(sensor(image, rng), 0, 255), rng)
+    image = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         ok, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(18, 85))])
         if ok:

@@ -25,9 +25,7 @@ def logits_and_truth(run, refiner, cache):
     dev = [it for it in loaded["items"] if it["split"] == "dev"]
     refine.attach(refine.load_refiner(refiner)[0], dev)
     x = reader.tensors([dict(it, quad=(it["refined"] or [it["quad"]])[0]) if it["exact"] else it for it in dev])
-    net = reader.Reader()
-    net.load_state_dict(torch.load(Path(run) / "best.pt", weights_only=True)["ema"])
-    slots, _ = reader.read(net, x)
+    slots, _ = reader.read(reader.load(run), x)
     return torch.from_numpy(slots), torch.tensor([kinds.encode(it["text"]) for it in dev])
 
 

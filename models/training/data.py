@@ -10,6 +10,7 @@ import csv
 import os
 import pickle
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +20,23 @@ import kinds
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATCH = (144, 48)  # the refiner's input, width and height
 PATCH_RECT = np.array([[22, 11], [122, 11], [122, 37], [22, 37]], np.float32)
-PLATE = (144, 40)  # the reader's input
-PLATE_RECT = np.array([[6, 4], [138, 4], [138, 36], [6, 36]], np.float32)
+
+
+class Layout(NamedTuple):
+    """How a plate is laid flat: the picture's width and height, where in it the plate lies, and where a double-row plate's lower
+    row begins, right of the upper one."""
+    size: tuple
+    rect: np.ndarray
+    beside: int
+
+
+def _rect(left, top, right, bottom):
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+
+
+PLATE = Layout((144, 40), _rect(6, 4, 138, 36), 50)  # the reader's input
+FINE = Layout((192, 48), _rect(8, 5, 184, 43), 67)  # finer: what reader_gpu.py trains on, and scales down for the reader
+MARGIN = Layout((256, 64), FINE.rect + np.array([32, 8], np.float32), 99)  # that with what is around it
 SPLIT_V = 5 / 12  # of a double-row plate's height, the upper row's share
 COLOUR = {"blue": 0, "green": 1, "yellow": 3}
 IGNORE = -100
@@ -104,7 +120,7 @@ def load(cache, root=None):
     """{'items': [...], 'backgrounds': {split: [pictures]}}, from the cache file or decoded and written there."""
     cache = Path(cache)
     if cache.exists():
-        return pickle.loads(cache.read_bytes())
+        return unpacked(pickle.loads(cache.read_bytes()))
     root, rng = Path(root or photo_root()), np.random.default_rng(1)
     with open(root / "manifest.tsv", encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f, delimiter="\t"))
@@ -118,6 +134,16 @@ def load(cache, root=None):
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_bytes(pickle.dumps(out, protocol=5))
     return out
+
+
+def unpacked(loaded):
+    """A cache of pack.py with its pictures decoded; any other one as it is."""
+    if "faces" in loaded:
+        decode = lambda code: cv2.cvtColor(cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        for item in loaded["items"]:
+            item["image"] = decode(item["image"])
+        loaded["backgrounds"] = {split: [decode(code) for code in codes] for split, codes in loaded["backgrounds"].items()}
+    return loaded
 
 
 def warp(image, quad, rect, size, onto=None):
@@ -136,15 +162,16 @@ def inner_quad(quad, v0, v1):
     return cv2.perspectiveTransform(part, m)[0]
 
 
-def flatten(image, quad, rows, onto=None):
-    """The reader's input [40,144,3] uint8, as models/README.md says."""
+def flatten(image, quad, rows, onto=None, layout=PLATE):
+    """The reader's input [40,144,3] uint8, as models/README.md says; or in another layout."""
+    size, rect, beside = layout
     if rows == 1:
-        return warp(image, quad, PLATE_RECT, PLATE, onto)
-    left = np.array([[6, 4], [50, 4], [50, 36], [6, 36]], np.float32)
-    right = np.array([[50, 4], [138, 4], [138, 36], [50, 36]], np.float32)
-    a = warp(image, inner_quad(quad, 0, SPLIT_V), left, PLATE, None if onto is None else onto.copy())
-    b = warp(image, inner_quad(quad, SPLIT_V, 1), right, PLATE, onto)
-    b[:, :50] = a[:, :50]
+        return warp(image, quad, rect, size, onto)
+    left, right = rect.copy(), rect.copy()
+    left[1:3, 0] = right[[0, 3], 0] = beside
+    a = warp(image, inner_quad(quad, 0, SPLIT_V), left, size, None if onto is None else onto.copy())
+    b = warp(image, inner_quad(quad, SPLIT_V, 1), right, size, onto)
+    b[:, :beside] = a[:, :beside]
     return b
 
 

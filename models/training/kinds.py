@@ -65,7 +65,7 @@ def draw_kind(rng):
 def draw_text(kind, rng):
     """A plate text of this kind."""
     # O stands on old plates of the authorities, as the letter of the city only
-    head = _pick(rng, PROVINCES) + ("O" if rng.random() < 0.015 else _pick(rng, LETTERS))
+    head = _pick(rng, PROVINCES) + ("O" if rng.random() < 0.005 else _pick(rng, LETTERS))
     if kind in ("blue", "yellow", "yellow_double"):
         return head + _tail(rng, 5)
     if kind == "green_small":

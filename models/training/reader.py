@@ -20,6 +20,9 @@ import samples
 from training import Ema, Log, pool, rate
 
 
+WIDTHS = (16, 24, 48, 96)  # channels at strides 2, 2, 4 and 8
+
+
 def conv(i, o, stride=1):
     return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
 
@@ -35,19 +38,21 @@ class Res(nn.Module):
 
 
 class Reader(nn.Module):
-    """[n,3,40,144] in 0..1 -> slots [n,8,75] logits, colour [n,6] logits."""
+    """[n,3,40,144] in 0..1 -> slots [n,8,75] logits, colour [n,6] logits. Other inputs: `grid` is an eighth of them."""
 
-    def __init__(self, c1=16, c2=24, c3=48, c4=96):
+    def __init__(self, widths=WIDTHS, grid=(5, 18)):
         super().__init__()
+        c1, c2, c3, c4 = widths
+        self.grid = grid
         self.stem = nn.Sequential(conv(3, c1, 2), conv(c1, c2))
         self.mid = nn.Sequential(conv(c2, c3, 2), Res(c3))
         self.deep = nn.Sequential(conv(c3, c4, 2), Res(c4))
         self.attend = nn.Conv2d(c4, kinds.SLOTS, 1)
-        self.layout = nn.Linear(c4, kinds.SLOTS * 18)  # the whole picture says which layout it is, that says where to look
+        self.layout = nn.Linear(c4, kinds.SLOTS * grid[1])  # the whole picture says which layout it is, that says where to look
         # a slot starts out looking where its character stands on most plates, so that it needs not find it
-        at = torch.tensor([1.6, 3.6, 6.2, 8.2, 10.2, 12.2, 14.4, 15.9])
-        prior = -0.5 * ((torch.arange(18)[None] - at[:, None]) / 1.3) ** 2
-        self.where = nn.Parameter(prior.clamp(min=-6)[:, None, :].repeat(1, 5, 1))
+        at = torch.tensor([1.6, 3.6, 6.2, 8.2, 10.2, 12.2, 14.4, 15.9]) + 0.5  # of eighteen columns
+        prior = -0.5 * (((torch.arange(grid[1])[None] + 0.5) * 18 / grid[1] - at[:, None]) / 1.3) ** 2
+        self.where = nn.Parameter(prior.clamp(min=-6)[:, None, :].repeat(1, grid[0], 1))
         self.slot = nn.Parameter(torch.zeros(kinds.SLOTS, c4))
         self.hidden = nn.Linear(c4, c4)
         self.char = nn.Linear(c4, len(kinds.ALPHABET))
@@ -58,11 +63,34 @@ class Reader(nn.Module):
         low = self.stem((x - 0.45) * 4)
         f = self.deep(self.mid(low))
         pooled = pool(f)
-        look = self.attend(f) + self.where + self.layout(pooled).view(-1, kinds.SLOTS, 1, 18)
+        look = self.attend(f) + self.where + self.layout(pooled).view(-1, kinds.SLOTS, 1, self.grid[1])
         p = torch.softmax(look.flatten(2), 2)
         seen = p @ f.flatten(2).transpose(1, 2) + self.slot
         slots = self.char(F.relu(self.hidden(seen)) + seen)
         return slots, self.colour(torch.cat((pooled, pool(low)), 1))
+
+
+def of(weights):
+    """The reader that these weights are of."""
+    widths = tuple(weights[f"{name}.0.weight"].shape[0] for name in ("stem.0", "stem.1", "mid.0", "deep.0"))
+    net = Reader(widths, tuple(weights["where"].shape[1:]))
+    net.load_state_dict(weights)
+    return net
+
+
+def on_grid(weights, grid):
+    """These weights for an input of another size: what depends on the place is interpolated."""
+    old, (slots, channels) = weights["where"], (kinds.SLOTS, weights["layout.weight"].shape[1])
+    columns = lambda x: F.interpolate(x, grid[1], mode="linear", align_corners=False)
+    layout = weights["layout.weight"].view(slots, old.shape[2], channels).transpose(1, 2)
+    bias = weights["layout.bias"].view(slots, 1, old.shape[2])
+    return {**weights, "where": F.interpolate(old[None], grid, mode="bilinear", align_corners=False)[0],
+            "layout.weight": columns(layout).transpose(1, 2).reshape(-1, channels), "layout.bias": columns(bias).reshape(-1)}
+
+
+def load(run):
+    """The averaged net of <run>/best.pt."""
+    return of(torch.load(Path(run) / "best.pt", weights_only=True)["ema"])
 
 
 def batch(sampler, n):
@@ -71,10 +99,11 @@ def batch(sampler, n):
     return x, torch.tensor(text), torch.tensor(colour)
 
 
-def tensors(items, spread=0.0, seed=7):
+def tensors(items, spread=0.0, seed=7, layout=data.PLATE):
     """The reader's inputs of these items, cut at their corners with errors of this share of the width."""
     rng = np.random.default_rng(seed)
-    flat = [data.flatten(it["image"], data.jitter(it["quad"], rng, spread) if it["exact"] and spread else it["quad"], it["rows"]) for it in items]
+    quads = [data.jitter(it["quad"], rng, spread) if it["exact"] and spread else it["quad"] for it in items]
+    flat = [data.flatten(it["image"], quad, it["rows"], layout=layout) for it, quad in zip(items, quads)]
     return torch.from_numpy(np.stack(flat)).permute(0, 3, 1, 2).float() / 255
 
 
@@ -88,7 +117,12 @@ def read(net, x):
 
 def check(net, items, x):
     """Exact match, all and by source; the score is the mean of the sources with at least 20 pictures."""
-    right = np.array([kinds.decode(s.argmax(1)) == it["text"] for s, it in zip(read(net, x)[0], items)])
+    return judge(read(net, x)[0], items)
+
+
+def judge(slots, items):
+    """The same of slot logits [n,8,75]."""
+    right = np.array([kinds.decode(s.argmax(1)) == it["text"] for s, it in zip(slots, items)])
     by = {}
     for r, it in zip(right, items):
         by.setdefault(it["source"], []).append(r)
@@ -117,7 +151,7 @@ def main():
     if args.refiner:
         refine.attach(refine.load_refiner(args.refiner)[0], loaded["items"])
         views.append(tensors([dict(it, quad=(it["refined"] or [it["quad"]])[0]) for it in dev]))
-    net = Reader().to(memory_format=torch.channels_last)
+    net = (load(args.start) if args.start else Reader()).to(memory_format=torch.channels_last)
     log = Log(args.run, net, sum(p.numel() for p in net.parameters()), args.start)
     ema = Ema(net, log.saved)
     sampler = samples.Sampler(loaded, args.seed + log.seen, stamped=args.glyphs, transplanted=args.transplanted)

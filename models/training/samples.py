@@ -43,7 +43,7 @@ class Sampler:
         self.backgrounds = loaded["backgrounds"]["train"]
         self.small = [b for b in self.backgrounds if b.shape[0] < 60]
         self.wide = [b for b in self.backgrounds if b.shape[0] >= 60]
-        self.pool = synth.PlatePool(seed, self.rng, pool, stamped)
+        self.pool = synth.PlatePool(seed, self.rng, pool, stamped, loaded.get("faces"))
         self.transplanted = transplanted
         self.donors = transplant.Donors(self.items) if transplanted else None
 
@@ -56,16 +56,16 @@ class Sampler:
 
     def _held(self, image, rows):
         """Now and then in a holder, where it has one row."""
-        return augment.holder(image, self.rng, data.PLATE_RECT) if rows == 1 and self.rng.random() < HELD else image
+        return augment.holder(image, self.rng, data.PLATE.rect) if rows == 1 and self.rng.random() < HELD else image
 
-    def reader(self, real=0.55, blank=0.04):
+    def reader(self, real=0.55, blank=0.06):
         """(image [40,144,3] uint8, eight indices, colour index or IGNORE)."""
         rng, r = self.rng, self.rng.random()
         each, shift = (0.01, 0.006) if rng.random() < 0.8 else (0.022, 0.012)
         if r < blank:
             source = self.small if rng.random() < 0.6 else self.wide
             image = source[int(rng.integers(len(source)))]
-            out = data.warp(image, data.jitter(data.full_quad(image), rng, 0.03, 0.05), data.PLATE_RECT, data.PLATE)
+            out = data.warp(image, data.jitter(data.full_quad(image), rng, 0.03, 0.05), data.PLATE.rect, data.PLATE.size)
             return augment.degrade(out, rng, 0.6), [0] * kinds.SLOTS, data.IGNORE
         if r < blank + real:
             item = self._pick(self.items, self.read_w)
@@ -80,8 +80,44 @@ class Sampler:
             return augment.degrade(out, rng, 0.75), kinds.encode(item["text"]), data.colour_index(item)
         plate = self.pool.draw()
         quad = data.jitter(data.full_quad(plate.image), rng, each, shift, 0.01)
-        out = self._held(data.flatten(plate.image, quad, plate.rows, self._ground(data.PLATE)), plate.rows)
+        out = self._held(data.flatten(plate.image, quad, plate.rows, self._ground(data.PLATE.size)), plate.rows)
         return augment.degrade(out, rng, 0.97), kinds.encode(plate.text), kinds.COLOURS.index(plate.colour)
+
+    def clean(self, real=0.55, blank=0.06):
+        """A reader's sample before weather and the finder's errors, which batch_augment.py adds: (image [64,256,3] uint8, eight
+        indices, colour index or IGNORE, how far off a finder's corners may be, as a factor)."""
+        rng, r = self.rng, self.rng.random()
+        if r < blank:
+            source = self.small if rng.random() < 0.6 else self.wide
+            image = source[int(rng.integers(len(source)))]
+            out = data.warp(image, data.jitter(data.full_quad(image), rng, 0.03, 0.05), data.MARGIN.rect, data.MARGIN.size)
+            return out, [0] * kinds.SLOTS, data.IGNORE, 1.0
+        if r < blank + real:
+            item = self._pick(self.items, self.read_w)
+            if rng.random() < self.transplanted:
+                item = self.donors.transplant(item, rng) or item
+            quad, spread, onto = item["quad"], 1.0 if item["exact"] else 1.2, None
+            if item.get("refined") and rng.random() < 0.55:  # the refiner's own errors, and a little more
+                quad, spread = item["refined"][int(rng.integers(len(item["refined"])))], 0.5
+            image, text, colour, rows = item["image"], item["text"], data.colour_index(item), item["rows"]
+        else:
+            plate = self.pool.draw()
+            image, text, colour, rows = plate.image, plate.text, kinds.COLOURS.index(plate.colour), plate.rows
+            quad, spread, onto = data.full_quad(image), 1.0, self._ground(data.MARGIN.size)
+        if rows == 1:
+            out = data.warp(image, quad, data.MARGIN.rect, data.MARGIN.size, onto)
+            if rng.random() < HELD:
+                out = augment.holder(out, rng, data.MARGIN.rect)
+        else:  # laid side by side: what moves the rows apart must be done before
+            onto = None if onto is None else self._ground(data.FINE.size)
+            flat = data.flatten(image, data.jitter(quad, rng, 0.012 * spread, 0.006 * spread, 0.01), 2, onto, data.FINE)
+            left, top = (data.MARGIN.rect[0] - data.FINE.rect[0]).astype(int).tolist()
+            right, below = (a - b - c for a, b, c in zip(data.MARGIN.size, data.FINE.size, (left, top)))
+            out, spread = cv2.copyMakeBorder(flat, top, below, left, right, cv2.BORDER_REPLICATE), 0.15
+        if rng.random() < 0.25:
+            ok, code = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(18, 85))])
+            out = cv2.imdecode(code, cv2.IMREAD_COLOR) if ok else out
+        return out, kinds.encode(text), colour, spread
 
     def refiner(self):
         """(patch [48,144,3] uint8, corners [8] in patch pixels, are they known, is it a plate, two rows 0/1/-1)."""

@@ -87,6 +87,13 @@ def glyph(char, path, index, thicken, fill=1.0):
     return cell.astype(np.float32) / 255
 
 
+def rasterised():
+    """All characters in all installed fonts: a list of {character: mask}, Latin and Chinese fonts paired."""
+    latin, chinese = load_faces(LATIN), load_faces(CHINESE)
+    specs = lambda n, c: (latin if c.isascii() else chinese)[n % len(latin if c.isascii() else chinese)]
+    return [{c: glyph(c, *specs(n, c)) for c in kinds.ALPHABET[1:]} for n in range(max(len(latin), len(chinese)))]
+
+
 def vary(cell, rng):
     """A glyph's mask with its strokes a little thicker or thinner, and leaning or shifted a little."""
     if rng.random() < 0.5:
@@ -100,21 +107,15 @@ def vary(cell, rng):
 class PlateRenderer:
     """Holds the rasterised glyphs; one render costs well under a millisecond at half size, about one at full."""
 
-    def __init__(self, seed=0, stamped=None):
-        """stamped: the file of glyphs.py, glyphs cut out of photographs; more than half of the plates wear them then."""
+    def __init__(self, seed=0, stamped=None, faces=None):
+        """stamped: the file of glyphs.py, glyphs cut out of photographs; more than half of the plates wear them then.
+        faces: what rasterised() gave, where the fonts are not installed."""
         self.rng = np.random.default_rng(seed)
         self.stamped = {}
         if stamped:
             bank = np.load(stamped)
             self.stamped = {c: bank[f"c{n}"] for n, c in enumerate(bank["chars"].tolist())}
-        latin, chinese = load_faces(LATIN), load_faces(CHINESE)
-        self.faces = []
-        for n in range(max(len(latin), len(chinese))):
-            faces = {}
-            for c in kinds.ALPHABET[1:]:
-                specs = latin if c.isascii() else chinese
-                faces[c] = glyph(c, *specs[n % len(specs)])
-            self.faces.append(faces)
+        self.faces = faces or rasterised()
         self.face_weights = np.array([4, 3, 3, 2, 2, 2, 2, 1][:len(self.faces)], float)
         self.face_weights /= self.face_weights.sum()
         self.noise = self.rng.random((64, 256, 256), np.float32)[:8]
@@ -163,7 +164,8 @@ class PlateRenderer:
         if self.photographed and char in self.stamped:
             masks = self.stamped[char]
             cell = masks[int(rng.integers(len(masks)))].astype(np.float32) / 255
-            if len(masks) < 30:  # few photographs of it: vary them, so that it is not their flaws that are learnt
+            # few photographs of it: vary them, so that it is not their flaws that are learnt
+            if len(masks) < 30 or rng.random() < 0.3:
                 cell = vary(cell, rng)
         else:
             cell = (self.latin if char.isascii() else self.chinese)[char]
@@ -224,8 +226,8 @@ class PlateRenderer:
 class PlatePool:
     """Rendered plates at half size; a tenth of the draws put a fresh one in an old one's place."""
 
-    def __init__(self, seed, rng, size, stamped=None):
-        self.rng, self.renderer = rng, PlateRenderer(seed, stamped)
+    def __init__(self, seed, rng, size, stamped=None, faces=None):
+        self.rng, self.renderer = rng, PlateRenderer(seed, stamped, faces)
         self.plates = [self._render() for _ in range(size)]
 
     def _render(self):

@@ -55,14 +55,14 @@ def _spot(text, slot):
 
 def _dress(cell, like):
     """The donor's cell with the other cell's paper and ink: 10th and 90th percentile of each channel made equal."""
-    a, b = np.percentile(cell, (10, 90), axis=(0, 1))
-    c, d = np.percentile(like, (10, 90), axis=(0, 1))
+    a, b = np.percentile(cell[::2, ::2], (10, 90), axis=(0, 1))  # a quarter of the pixels tells it as well
+    c, d = np.percentile(like[::2, ::2], (10, 90), axis=(0, 1))
     return (cell - a) * np.clip((d - c) / np.maximum(b - a, 6), 0.3, 2.5) + c
 
 
 def _light_ink(flat):
     """Is it light on dark paper? There is more paper than ink."""
-    low, middle, high = np.percentile(flat[14:98, 16:336].mean(2), (5, 50, 95))
+    low, middle, high = np.percentile(flat[14:98:3, 16:336:2].mean(2), (5, 50, 95))
     return high - middle > middle - low
 
 
