@@ -119,8 +119,8 @@ const BELIEVABLE: f32 = 0.7;
 /// How hard a picture is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effort {
-    /// A frame, after which comes another: every plate is read once. What may be one row or two is read as `two_rows` says,
-    /// which is the other way round in the next frame.
+    /// A frame, after which comes another: every plate is read once, unless that is not legible. What may be one row or two is
+    /// first read as `two_rows` says, which is the other way round in the next frame.
     Frame { two_rows: bool },
     /// A photograph: what is in doubt is read again.
     Photograph,
@@ -332,7 +332,12 @@ impl Judges<'_> {
         if let Effort::Frame { two_rows } = self.effort {
             let may_be_either = (MAYBE_TWO_ROWS..1.0 - MAYBE_TWO_ROWS).contains(&refined.two_rows);
             let two_rows = if may_be_either { two_rows } else { refined.two_rows > 0.5 };
-            return self.read_at(&refined.quad, two_rows, score, refined.is_plate);
+            let read = self.read_at(&refined.quad, two_rows, score, refined.is_plate)?;
+            // Single rows seen askew are taken for two, surely even: what is not legible so is read the other way.
+            if refined.two_rows > MAYBE_TWO_ROWS && !read.as_ref().is_some_and(is_believable) {
+                return self.read_at(&refined.quad, !two_rows, score, refined.is_plate);
+            }
+            return Ok(read);
         }
         let mut best = self.read_at(&refined.quad, false, score, refined.is_plate)?;
         // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
