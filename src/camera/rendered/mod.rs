@@ -4,6 +4,7 @@
 //! back. It is the twin of a real camera behind the same trait, for trying things out and for tests.
 
 mod canvas;
+mod car;
 mod plate;
 mod scene;
 

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::canvas::{self, Bgr, lit};
+use super::car::Front;
 use super::{Arrival, plate};
 use crate::picture::{Picture, Quad};
 use crate::plate::{Colour, Plate};
@@ -14,7 +15,8 @@ use crate::vision::warp::Homography;
 
 const WIDTH: usize = 1920;
 const HEIGHT: usize = 1080;
-const F: f32 = 1500.0;
+/// The camera's focal length, pixels.
+pub(super) const F: f32 = 1500.0;
 const HORIZON: f32 = 380.0;
 const EYE: f32 = 1.5;
 /// The arm's distance and the post's place, metres.
@@ -46,7 +48,7 @@ impl Scene {
         into.bgr.extend_from_slice(&ground.bgr);
         let light = if night { 0.22 } else { 1.0 };
         if let Some((car, z)) = car {
-            paint_car(into, car, z, light);
+            Front { on: into, z, light }.paint(car);
             self.paint_plate(into, car, z, night);
             if night {
                 for side in [-0.66, 0.66] {
@@ -95,8 +97,14 @@ impl Scene {
     }
 }
 
-fn project(x: f32, h: f32, z: f32) -> [f32; 2] {
+/// Where a point is seen: metres to the right, above the ground and away.
+pub(super) fn project(x: f32, h: f32, z: f32) -> [f32; 2] {
     [WIDTH as f32 / 2.0 + F * x / z, HORIZON + F * (EYE - h) / z]
+}
+
+/// Which point so far away is seen there: metres to the right and above the ground.
+pub(super) fn unproject([x, y]: [f32; 2], z: f32) -> [f32; 2] {
+    [(x - WIDTH as f32 / 2.0) * z / F, EYE - (y - HORIZON) * z / F]
 }
 
 /// Lays a flat picture on a quadrilateral, four samples a pixel.
@@ -126,35 +134,6 @@ fn lay(on: &mut Picture, flat: &Picture, quad: &Quad, light: f32) {
                 }
             }
         }
-    }
-}
-
-/// Body colours of the cars, blue, green, red.
-const BODIES: [Bgr; 6] = [[60, 50, 190], [205, 205, 210], [70, 66, 62], [150, 90, 40], [235, 235, 235], [60, 95, 60]];
-
-fn paint_car(on: &mut Picture, car: &Arrival, z: f32, light: f32) {
-    let number: usize = car.plate.slots().iter().map(|&s| s as usize).sum();
-    let body = lit(BODIES[number % BODIES.len()], light);
-    let (dark, glass, steel) = (lit([38, 36, 36], light), lit([120, 108, 96], light), lit([170, 170, 170], light));
-    let mut part = |points: &[[f32; 2]], colour: Bgr| {
-        let seen: Vec<[f32; 2]> = points.iter().map(|[x, h]| project(*x, *h, z)).collect();
-        canvas::polygon(on, &seen, colour);
-    };
-    let block = |x: f32, low: f32, high: f32| [[-x, high], [x, high], [x, low], [-x, low]];
-    part(&[[-1.0, 0.03], [1.0, 0.03], [1.05, -0.04], [-1.05, -0.04]], lit([30, 30, 30], light));
-    part(&[[-0.88, 0.3], [-0.66, 0.3], [-0.66, 0.0], [-0.88, 0.0]], lit([20, 20, 20], light));
-    part(&[[0.66, 0.3], [0.88, 0.3], [0.88, 0.0], [0.66, 0.0]], lit([20, 20, 20], light));
-    part(&[[-0.62, 1.46], [0.62, 1.46], [0.86, 0.95], [-0.86, 0.95]], body);
-    part(&[[-0.56, 1.4], [0.56, 1.4], [0.74, 1.0], [-0.74, 1.0]], glass);
-    part(&[[-0.86, 1.0], [0.86, 1.0], [0.92, 0.6], [-0.92, 0.6]], body);
-    part(&block(0.92, 0.24, 0.62), lit(body, 0.93));
-    part(&[[-0.42, 0.78], [0.42, 0.78], [0.36, 0.6], [-0.36, 0.6]], dark);
-    part(&block(0.34, 0.675, 0.69), steel);
-    part(&block(0.6, 0.24, 0.33), dark);
-    part(&block(0.27, 0.36, 0.54), lit(body, 0.8));
-    let lamp = if light < 0.5 { [225, 250, 255] } else { [225, 225, 220] };
-    for side in [-0.68, 0.68] {
-        canvas::ellipse(on, project(side, 0.68, z), [0.15 * F / z, 0.08 * F / z], lamp);
     }
 }
 
