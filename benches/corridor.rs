@@ -18,6 +18,7 @@ use plategate::gate::strangers::Strangers;
 use plategate::picture::{Picture, Quad};
 use plategate::plate::Colour;
 use plategate::register::{Snapshot, demo};
+use plategate::vision::empty_lane::EmptyLane;
 use plategate::vision::lookout::Lookout;
 use plategate::vision::shrink::Scratch;
 use plategate::vision::surroundings::Surroundings;
@@ -85,13 +86,17 @@ fn decisions(c: &mut Criterion, frame: &Picture, readings: &[Reading]) {
         })
     });
     c.bench_function("fuse one car's frames", |b| b.iter(|| tracker.tracks()[0].fused()));
-    let mut around = Surroundings::default();
+    let (mut around, mut lane) = (Surroundings::default(), EmptyLane::default());
+    let empty = self::frame(false);
+    for n in 0..8 {
+        lane.look(&empty, at + n * Duration::from_secs(1));
+    }
     let mut x = 0.0;
     c.bench_function("compare what is around a plate that moves", |b| {
         b.iter(|| {
             x = if x > 200.0 { 0.0 } else { x + 20.0 };
             let quad = Quad(reading.quad.0.map(|[px, py]| [px + x, py]));
-            around.look(black_box(frame), &quad);
+            around.look(black_box(frame), &quad, &lane);
         })
     });
     let (snapshot, strangers) = (Snapshot::new(demo::compound().1), Strangers::new('苏', 'F'));

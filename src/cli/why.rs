@@ -135,7 +135,9 @@ fn explain(event: &Event) -> String {
         ("colour", found.colour),
         ("presence", found.presence),
     ];
-    lines.push(format!("a car?     {}", tests.map(|(name, finding)| format!("{name}: {}", word(finding))).join(", ")));
+    let hides = found.hides.map_or("the lane was not seen empty before", word);
+    let tests = tests.map(|(name, finding)| format!("{name}: {}", word(finding))).join(", ");
+    lines.push(format!("a car?     {tests}, hides the lane: {hides}"));
     let t = event.times;
     let relay = match (&event.pulse, t.relay_ms) {
         (_, Some(ms)) => format!("relay {ms:.1}"),

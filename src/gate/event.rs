@@ -170,6 +170,10 @@ pub struct Liveness {
     pub size: Finding,
     /// Did what is around it move with it?
     pub body: Finding,
+    /// Does it hide the lane to the left and to the right of the plate? None where the lane had not been seen empty yet, or was
+    /// too dark: then the other findings stood alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hides: Option<Finding>,
     /// Has it the colour of its kind?
     pub colour: Finding,
     /// Does something stand on the presence loop? Unknown where none is wired.

@@ -24,6 +24,7 @@ use crate::picture::Picture;
 use crate::plate::Plate;
 use crate::register::Snapshot;
 use crate::vision::detector::region_of;
+use crate::vision::empty_lane::EmptyLane;
 use crate::vision::surroundings::Surroundings;
 use crate::vision::track::{Track, Tracker};
 pub use parts::{Button, Frames, Parts, Sight};
@@ -32,12 +33,16 @@ pub use parts::{Button, Frames, Parts, Sight};
 const CRAWLS: u32 = 5;
 /// A car that was refused, and has stood for so long since it came, is no longer read in every frame.
 const SETTLED: Duration = Duration::from_secs(2);
+/// One that has stood for so long is a part of the lane.
+const PARKED: Duration = Duration::from_secs(60);
 
 /// The lane: every stage, and what it remembers from frame to frame.
 pub struct Lane {
     parts: Parts,
     frame: Option<Frame>,
     tracker: Tracker,
+    /// How the lane looks while nobody is there.
+    empty: EmptyLane,
     strangers: Strangers,
     roster: Roster,
     snapshot: Arc<Snapshot>,
@@ -77,6 +82,7 @@ impl Lane {
             parts,
             frame: None,
             tracker: Tracker::default(),
+            empty: EmptyLane::default(),
             strangers,
             roster,
             snapshot,
@@ -120,6 +126,7 @@ impl Lane {
             self.parts.telemetry.frame_was_still(current.captured);
             self.tracker.update(current.captured, &[], &mut self.gone);
             self.finish_gone();
+            self.look_at_empty(&current);
             self.frame = Some(current);
             return true;
         }
@@ -148,6 +155,7 @@ impl Lane {
             }
         }
         self.finish_gone();
+        self.look_at_empty(&current);
         self.parts.telemetry.frame_read(self.parts.clock.since(taken), current.captured);
         self.frame = Some(current);
         true
@@ -160,6 +168,15 @@ impl Lane {
         let something_there = tracks.is_empty() && self.parts.presence.is_on() == Some(true);
         let region = region_of(&frame.picture, self.parts.sight.lane());
         self.parts.lookout.is_worth_reading(&frame.picture, region, frame.captured, undecided || something_there)
+    }
+
+    /// If nobody is there but parked cars, this is how the lane looks.
+    fn look_at_empty(&mut self, frame: &Frame) {
+        let parked = |track: &Track| track.motion.stood(frame.captured) >= PARKED;
+        let nobody = self.tracker.tracks().iter().all(parked) && self.parts.presence.is_on() != Some(true);
+        if nobody && self.parts.photo_check.strength != Strength::Off {
+            self.empty.look(&frame.picture, frame.captured);
+        }
     }
 
     /// Is nothing to be expected of this car but that it drives on?
@@ -192,7 +209,7 @@ impl Lane {
         let track = &self.tracker.tracks()[index];
         let (rules, settings) = (&self.parts.rules, &self.parts.photo_check);
         if settings.strength != Strength::Off {
-            self.cars[car].around.look(&frame.picture, &track.quad);
+            self.cars[car].around.look(&frame.picture, &track.quad, &self.empty);
         }
         let slots = track.fused();
         let snapshot = self.snapshot.clone();

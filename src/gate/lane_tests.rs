@@ -33,6 +33,8 @@ struct Script {
     sequence: u64,
     /// Where to paint a car's front around a plate, frame by frame.
     bodies: VecDeque<Vec<Quad>>,
+    /// How far it reaches, plate widths.
+    reach: f32,
 }
 
 impl Frames for Script {
@@ -46,7 +48,7 @@ impl Frames for Script {
         self.sequence += 1;
         let captured = self.clock.now() - self.age;
         let mut picture = Picture::filled(640, 360, [90, 90, 90]);
-        self.bodies.pop_front().iter().flatten().for_each(|quad| paint_body(&mut picture, quad));
+        self.bodies.pop_front().iter().flatten().for_each(|quad| paint_body(&mut picture, quad, self.reach));
         *frame = Some(Frame { picture, captured, taken_at: self.clock.wall(), sequence: self.sequence });
         true
     }
@@ -56,12 +58,12 @@ impl Frames for Script {
     }
 }
 
-/// A front that comes along with its plate, two plate widths to each side.
-fn paint_body(on: &mut Picture, plate: &Quad) {
+/// A front that comes along with its plate, so many plate widths to each side.
+fn paint_body(on: &mut Picture, plate: &Quad, reach: f32) {
     let ([x, y], width) = (plate.centre(), plate.width());
     let within = |v: f32, most: usize| v.clamp(0.0, most as f32) as usize;
     for py in within(y - 1.5 * width, on.height)..within(y + 0.8 * width, on.height) {
-        for px in within(x - 2.0 * width, on.width)..within(x + 2.0 * width, on.width) {
+        for px in within(x - reach * width, on.width)..within(x + reach * width, on.width) {
             let (u, v) = ((px as f32 - x) / width, (py as f32 - y) / width);
             let grey = 120.0 + 50.0 * ((u * 5.0).sin() + (v * 4.0 + u * 2.0).cos());
             on.bgr[(py * on.width + px) * 3..][..3].fill(grey as u8);
@@ -117,7 +119,8 @@ struct Setting {
     presence: Option<bool>,
     rules: config::Gate,
     strength: Strength,
-    bodies: bool,
+    /// How far a front reaches from its plate, plate widths; 0 where none is painted.
+    bodies: f32,
     schedule: config::Schedule,
     hand: Hand,
     inside: Inside,
@@ -136,7 +139,7 @@ impl Default for Setting {
             rules: config::Gate::default(),
             // The scripted frames are empty: nothing comes along with a plate.
             strength: Strength::Watch,
-            bodies: false,
+            bodies: 0.0,
             schedule: config::Schedule::default(),
             hand: Hand::default(),
             inside: Inside::default(),
@@ -167,8 +170,8 @@ fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
     let mut readings: VecDeque<Vec<Reading>> = steps.into_iter().filter_map(Result::ok).collect();
     readings.truncate(readings.len() - setting.sight_ends);
     let quads = |readings: &Vec<Reading>| readings.iter().map(|r| r.quad).collect();
-    let bodies = if setting.bodies { readings.iter().map(quads).collect() } else { VecDeque::new() };
-    let frames = Script { left, age: setting.age, clock: clock.clone(), sequence: 0, bodies };
+    let bodies = if setting.bodies > 0.0 { readings.iter().map(quads).collect() } else { VecDeque::new() };
+    let frames = Script { left, age: setting.age, clock: clock.clone(), sequence: 0, bodies, reach: setting.bodies };
     let seen = Seen(readings, Vec::new());
     let (parts, arrivals) = Parts::new(frames, seen, setting.register, presses.clone(), setting.room);
     let mut lane = Lane::new(Parts {
@@ -354,13 +357,44 @@ fn a_photograph_held_still_or_shaken_does_not_open_as_strictly_as_it_is_set() {
 #[test]
 fn a_body_must_come_along_with_the_plate_however_it_grows() {
     let strictly = |bodies| Setting { strength: Strength::Refuse, bodies, ..Default::default() };
-    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(true));
+    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(2.0));
     assert_eq!((pressed, arrivals[0].event.liveness.body), (1, Finding::Car), "{arrivals:?}");
     assert!(arrivals[0].event.frames <= 3, "{}", arrivals[0].event.frames);
     // A telephone that is pushed towards the camera grows, and what is around it stays.
-    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(false));
+    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(0.0));
     assert_eq!((pressed, arrivals[0].event.rule), (0, Rule::Photograph));
     assert_eq!(arrivals[0].event.liveness.growth, Finding::Car);
+}
+
+#[test]
+fn once_the_lane_was_seen_empty_a_car_must_hide_it_on_both_sides() {
+    let first_empty = |steps: Steps| -> Steps { (0..50).map(|_| Ok(Vec::new())).chain(steps).collect() };
+    let strictly = |bodies| Setting { strength: Strength::Refuse, bodies, ..Default::default() };
+    // As wide as a car, narrower, and with the lane all around.
+    for (bodies, pulses, hides) in [(2.0, 1, Finding::Car), (1.35, 0, Finding::Unknown), (0.6, 0, Finding::Picture)] {
+        let (pressed, arrivals) = run(first_empty(car("苏F12345", 10, 30)), strictly(bodies));
+        let event = &arrivals[0].event;
+        assert_eq!((pressed, event.liveness.hides), (pulses, Some(hides)), "{bodies}: {arrivals:?}");
+        assert!(pressed == 1 || event.rule == Rule::Photograph, "{bodies}: {:?}", event.rule);
+    }
+    // One that had no time to see it empty says so.
+    let (pressed, arrivals) = run(car("苏F12345", 10, 20), strictly(2.0));
+    assert_eq!((pressed, arrivals[0].event.liveness.hides), (1, None));
+    // A car that has been parked in view for a while belongs to the lane, one that came just now does not.
+    for (stands, hides) in [(62, Some(Finding::Car)), (20, None)] {
+        let parked = || at("皖A9Z88M", 560.0, 60.0);
+        let mut steps: Steps = (0..stands * 25 / 2).map(|_| Ok(vec![parked()])).collect();
+        steps.extend((0..50).map(|_| Ok(vec![parked()])));
+        let both = |step: Result<Vec<Reading>, Duration>| step.map(|comes| [vec![parked()], comes].concat());
+        steps.extend(car("苏F12345", 10, 10).into_iter().map(both));
+        let (pressed, arrivals) = run(steps, strictly(2.0));
+        let event = &arrivals.last().unwrap().event;
+        assert_eq!((pressed, event.rule, event.liveness.hides), (1, Rule::Paid, hides), "{stands} s: {arrivals:?}");
+    }
+    // What stands on the loop is not the empty lane, though no plate is read.
+    let on_the_loop = Setting { presence: Some(true), ..strictly(0.6) };
+    let (_, arrivals) = run(first_empty(car("苏F12345", 10, 30)), on_the_loop);
+    assert_eq!(arrivals[0].event.liveness.hides, None);
 }
 
 #[test]
@@ -398,7 +432,7 @@ fn a_car_that_drives_away_has_left_and_one_that_backs_out_was_refused() {
     steps.extend(pause(60.0));
     steps.extend(car("苏F12345", 10, 5));
     let (pressed, arrivals) =
-        run(steps, Setting { inside, strength: Strength::Refuse, bodies: true, ..Default::default() });
+        run(steps, Setting { inside, strength: Strength::Refuse, bodies: 2.0, ..Default::default() });
     let told: Vec<_> = arrivals.iter().map(|a| (a.event.outcome, a.event.rule, a.event.already_inside)).collect();
     assert_eq!(pressed, 3, "a second one of the same plate is an alert, not a lock-out");
     assert_eq!(

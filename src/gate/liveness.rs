@@ -1,11 +1,12 @@
 //! A car, or a photograph of a plate?
 //!
 //! In: how a plate moved ([`Track`]), what was around it ([`Surroundings`]), the presence loop, the lane's geometry. Out: a
-//! [`Liveness`], one finding a test, and whether the gate may open on them. A telephone held up neither grows as a car does
+//! [`Liveness`], one finding a test, and whether the gate may open on them. A telephone held up neither hides the lane beside it
 //! nor has a body around it that comes along; a printed sheet has the wrong size for its place, or the wrong colour.
 //!
 //! What this cannot tell: a full-size plate of the right colours, carried along the lane at bumper height in front of
-//! something that moves with it. The presence loop can: wire it.
+//! something that moves with it; and a small one before the chest of somebody who walks up straight, who is as wide beside a
+//! telephone as a car is beside its plate. The presence loop can: wire it.
 
 use super::event::{Finding, Liveness};
 use crate::config::{PhotoCheck, Strength};
@@ -36,10 +37,23 @@ const NOT_SHRUNK: f32 = 1.015;
 /// A plate that grows comes down in the picture, by this much of the growth in width: from a camera at bonnet height to one
 /// on a mast.
 const FALL: std::ops::RangeInclusive<f32> = 0.2..=16.0;
-/// The score of both sides together above which a body comes along, and below which the lane stays; and the least of either.
-const BODY: f32 = 0.7;
+/// How much of the lane beside the plate (0.8 to 1.7 plate widths from its middle) a car hides on either side at least: a narrow
+/// one is 1.4 m wide. With less than the other on one side the lane is seen there.
+const HIDES: f32 = 0.7;
+const SHOWS: f32 = 0.4;
+/// The score of both sides together below which the lane stays.
 const NO_BODY: f32 = -0.7;
-const EITHER: f32 = 0.1;
+/// What a score must reach for a body that comes along.
+struct Body {
+    /// Both sides together.
+    both: f32,
+    /// The least of either.
+    either: f32,
+}
+/// Where the lane is known only what hides it is compared: a body is either that of a car, or of somebody behind a telephone.
+const BODY_ON_KNOWN_LANE: Body = Body { both: 2.0, either: 0.5 };
+/// Where it is not, what stays of the lane is in the score.
+const BODY: Body = Body { both: 0.7, either: 0.1 };
 /// How many times wider or narrower than the lane's geometry says a plate may be: crooked ones, double rows, corners found
 /// roughly; and what no plate is.
 const SIZE_PLAUSIBLE: f32 = 1.45;
@@ -61,6 +75,7 @@ pub fn look(
         growth: growth(track),
         size: size(track, frame, settings),
         body: body(around),
+        hides: hides(around),
         colour: colour(track, read),
         presence: match presence {
             Some(true) => Finding::Car,
@@ -75,11 +90,12 @@ pub fn passes(found: &Liveness, track: &Track, strength: Strength) -> bool {
     if strength != Strength::Refuse {
         return true;
     }
-    let no_picture = [found.size, found.body, found.colour, found.presence, found.growth]
+    let hides = found.hides.unwrap_or(Finding::Car);
+    let no_picture = [found.size, found.body, hides, found.colour, found.presence, found.growth]
         .iter()
         .all(|finding| *finding != Finding::Picture);
     // Growing alone is what a telephone does that is pushed towards the camera.
-    let body = found.body == Finding::Car && track.motion.grown() >= NOT_SHRUNK;
+    let body = found.body == Finding::Car && hides == Finding::Car && track.motion.grown() >= NOT_SHRUNK;
     no_picture && (body || found.presence == Finding::Car)
 }
 
@@ -91,13 +107,30 @@ fn body(around: &Surroundings) -> Finding {
         (Some(one), None) | (None, Some(one)) => (one, one),
         (None, None) => return Finding::Unknown,
     };
+    let body = if hides(around).is_some() { BODY_ON_KNOWN_LANE } else { BODY };
     if sum <= NO_BODY {
         Finding::Picture
-    } else if sum >= BODY && least >= EITHER {
+    } else if sum >= body.both && least >= body.either {
         Finding::Car
     } else {
         Finding::Unknown
     }
+}
+
+/// Is the lane hidden on both sides of the plate, or on the one that is in the picture? None where that could not be told.
+fn hides(around: &Surroundings) -> Option<Finding> {
+    let [left, right, _] = around.covers();
+    let least = match (left, right) {
+        (Some(a), Some(b)) => a.min(b),
+        (one, other) => one.or(other)?,
+    };
+    Some(if least >= HIDES {
+        Finding::Car
+    } else if least < SHOWS {
+        Finding::Picture
+    } else {
+        Finding::Unknown
+    })
 }
 
 fn growth(track: &Track) -> Finding {

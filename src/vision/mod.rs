@@ -5,6 +5,7 @@
 //! nothing of registers and barriers.
 
 pub mod detector;
+pub mod empty_lane;
 mod legibility;
 pub mod lookout;
 pub mod model;

@@ -1,14 +1,18 @@
-//! Does what is around a plate move with it?
+//! Does what is around a plate hide the lane, and does it move with the plate?
 //!
-//! In: a frame, and where the plate is on it. Out: after the plate has moved some way, whether its surroundings (bumper,
-//! grille, lamps) came along or stayed behind. A car's come along; around a telephone held up, or a printed sheet, the
-//! lane stays where it is.
+//! In: a frame, where the plate is on it, and how the empty lane looks. Out: which share of the lane beside the plate is hidden,
+//! and, after the plate has moved some way, whether its surroundings (bumper, grille, lamps) came along or stayed behind. A car
+//! hides the lane and comes along; around a telephone held up, or a printed sheet, the lane is seen and stays where it is.
 //!
 //! A ring of brightness samples is taken around the plate, in units of the plate: a band to its left, one to its right, one
 //! above. Once the plate has moved, two stories are compared for each band: it moved with the plate, or it stayed where it
 //! was. Whichever leaves the smaller difference is the better one; by how much is added up over the frames. A car reaches
 //! two plate widths to either side; whoever carries a sheet does not, so both sides are asked on their own.
+//!
+//! Once the lane was seen empty ([`EmptyLane`]), samples that look as it does there take no part in that: an arm that crosses
+//! the picture stays, and says nothing about the car behind it. How many they are is told on its own.
 
+use super::empty_lane::EmptyLane;
 use crate::picture::{Picture, Quad};
 
 /// The ring's reach from the plate's centre, plate widths: to the sides, upwards, and how far down the sides go.
@@ -26,14 +30,27 @@ const MOVED: f32 = 0.8;
 const CONTRAST: f32 = 2.5;
 /// Differences below this share of the contrast are noise.
 const NOISE: f32 = 0.05;
-/// Fewer of a band's samples within the picture than this share tell nothing.
+/// Fewer of a band's samples within the picture than this share tell nothing; nor do fewer that are not the empty lane.
 const SEEN: f32 = 0.5;
+const FOREIGN: f32 = 0.25;
+/// Where the empty lane can be told from something else at fewer of a band's columns than this share, nothing is said of it.
+const TOLD: f32 = 0.5;
+/// A column hides the lane if at least this share of its samples is something else: a grey car on grey asphalt looks like the lane
+/// at many of them, whoever carries a sheet at none of those beyond his shoulders.
+const COLUMN: f32 = 0.3;
+/// The ring's columns, and how many of a column's samples must be told from the lane or known as it.
+const COLUMNS: usize = 35;
+const COLUMN_TOLD: u32 = 4;
+/// What a car may take of the picture, plate widths from its plate's centre: to each side, upwards, downwards.
+const CAR: [f32; 3] = [2.3, 3.0, 1.2];
 
 /// The bands of the ring.
 pub const BANDS: usize = 3;
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
 const ABOVE: usize = 2;
+/// The columns of each.
+const COLUMNS_OF: [usize; BANDS] = [10, 10, 15];
 
 /// Where the ring lies: the plate's centre and width.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +60,16 @@ struct Place {
     width: f32,
 }
 
-/// A ring and where it was taken; `NAN` beyond the picture's edge.
+impl Place {
+    /// Has a plate that is here now moved far enough from this place?
+    fn is_left(self, here: Place) -> bool {
+        let shift = (here.x - self.x).hypot(here.y - self.y);
+        let stretch = (here.width - self.width).abs() * SIDE;
+        shift.max(stretch) >= MOVED * STEP * self.width
+    }
+}
+
+/// A ring and where it was taken; `NAN` beyond the picture's edge, and where the empty lane is seen.
 #[derive(Clone, Debug)]
 struct Ring {
     place: Place,
@@ -52,6 +78,14 @@ struct Ring {
 
 type Bands = [Vec<f32>; BANDS];
 
+/// How much of the lane a band hides, frame by frame.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cover {
+    /// The shares, and their weights, added up.
+    sum: f32,
+    weight: f32,
+}
+
 /// What was found so far about one plate's surroundings.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -59,31 +93,33 @@ pub struct Surroundings {
     moved: Bands,
     stayed: Bands,
     scores: [Option<f32>; BANDS],
+    covers: [Cover; BANDS],
 }
 
 impl Surroundings {
-    /// Looks at the next frame with this plate.
-    pub fn look(&mut self, picture: &Picture, quad: &Quad) {
+    /// Looks at the next frame with this plate, on a lane that looks like this while it is empty.
+    pub fn look(&mut self, picture: &Picture, quad: &Quad, lane: &EmptyLane) {
         let [x, y] = quad.centre();
         let here = Place { x, y, width: quad.width().max(1.0) };
-        let Some(reference) = &mut self.reference else {
-            let mut bands = Bands::default();
-            sample(picture, here, &mut bands);
-            self.reference = Some(Ring { place: here, bands });
-            return;
-        };
-        let was = reference.place;
-        let shift = (here.x - was.x).hypot(here.y - was.y);
-        let stretch = (here.width - was.width).abs() * SIDE;
-        if shift.max(stretch) < MOVED * STEP * was.width {
+        if self.reference.as_ref().is_some_and(|reference| !reference.place.is_left(here)) {
             return;
         }
-        sample(picture, here, &mut self.moved);
-        sample(picture, was, &mut self.stayed);
+        let known = lane.is_known(picture);
+        if known {
+            self.sample_before(lane, picture, here);
+        } else {
+            sample(picture, here, &mut self.moved);
+        }
+        let Some(reference) = &mut self.reference else {
+            self.reference = Some(Ring { place: here, bands: self.moved.clone() });
+            return;
+        };
+        sample(picture, reference.place, &mut self.stayed);
+        let least = if known { FOREIGN } else { SEEN };
         for band in 0..BANDS {
             let before = &reference.bands[band];
             if let (Some(moved), Some(stayed)) =
-                (unlikeness(before, &self.moved[band]), unlikeness(before, &self.stayed[band]))
+                (unlikeness(before, &self.moved[band], least), unlikeness(before, &self.stayed[band], least))
             {
                 *self.scores[band].get_or_insert(0.0) += ((stayed + NOISE) / (moved + NOISE)).ln();
             }
@@ -97,47 +133,90 @@ impl Surroundings {
     pub fn scores(&self) -> [Option<f32>; BANDS] {
         self.scores
     }
+
+    /// The share 0..1 of each band's columns that hide the lane, in the mean of the rings so far. None for a band where that
+    /// could not be told: the lane was not seen empty yet, or is too dark.
+    pub fn covers(&self) -> [Option<f32>; BANDS] {
+        self.covers.map(|cover| (cover.weight > 0.0).then(|| cover.sum / cover.weight))
+    }
+
+    /// Takes the ring around this place, counts the columns that hide the lane, and strikes out the samples that show it.
+    fn sample_before(&mut self, lane: &EmptyLane, picture: &Picture, here: Place) {
+        let [side, up, down] = CAR.map(|reach| reach * here.width);
+        let light = lane.light(picture, [here.x - side, here.y - up, here.x + side, here.y + down]);
+        let mut counts = [[[0u32; 2]; COLUMNS]; BANDS];
+        self.moved.iter_mut().for_each(Vec::clear);
+        each_place(|band, du, dv| {
+            let (x, y) = (here.x + du * here.width, here.y + dv * here.width);
+            let seen = colour(picture, x, y, here.width * STEP);
+            let hidden = seen.and_then(|seen| lane.is_hidden(x, y, seen, light));
+            if let Some(hidden) = hidden {
+                let column = ((du + SIDE) / STEP).round() as usize;
+                counts[band][column.min(COLUMNS - 1)][usize::from(hidden)] += 1;
+            }
+            let lasts = hidden != Some(false);
+            self.moved[band].push(seen.filter(|_| lasts).map_or(f32::NAN, |[_, green, _]| green));
+        });
+        for (band, counts) in counts.iter().enumerate() {
+            let told = || counts.iter().filter(|[shows, hides]| shows + hides >= COLUMN_TOLD);
+            let hide = told().filter(|[shows, hides]| *hides as f32 >= COLUMN * (shows + hides) as f32).count();
+            if told().count() as f32 >= TOLD * COLUMNS_OF[band] as f32 {
+                // A plate that is near says more: the lane's cells are finer than it.
+                self.covers[band].sum += here.width * hide as f32 / told().count() as f32;
+                self.covers[band].weight += here.width;
+            }
+        }
+    }
+}
+
+/// The ring's places, band by band: how far from the plate's centre, plate widths.
+fn each_place(mut of: impl FnMut(usize, f32, f32)) {
+    let steps = |reach: f32| (reach / STEP).round() as i32;
+    for v in -steps(UP)..=steps(DOWN) {
+        for u in -steps(SIDE)..=steps(SIDE) {
+            let (du, dv) = (u as f32 * STEP, v as f32 * STEP);
+            match () {
+                () if du <= -OWN_SIDE => of(LEFT, du, dv),
+                () if du >= OWN_SIDE => of(RIGHT, du, dv),
+                () if dv <= -OWN_HEIGHT => of(ABOVE, du, dv),
+                () => {}
+            }
+        }
+    }
 }
 
 /// Takes the ring around this place.
 fn sample(picture: &Picture, at: Place, into: &mut Bands) {
     into.iter_mut().for_each(Vec::clear);
-    let steps = |reach: f32| (reach / STEP).round() as i32;
-    for v in -steps(UP)..=steps(DOWN) {
-        for u in -steps(SIDE)..=steps(SIDE) {
-            let (du, dv) = (u as f32 * STEP, v as f32 * STEP);
-            let band = match () {
-                () if du <= -OWN_SIDE => LEFT,
-                () if du >= OWN_SIDE => RIGHT,
-                () if dv <= -OWN_HEIGHT => ABOVE,
-                () => continue,
-            };
-            into[band].push(grey(picture, at.x + du * at.width, at.y + dv * at.width, at.width * STEP));
-        }
-    }
+    each_place(|band, du, dv| {
+        let seen = colour(picture, at.x + du * at.width, at.y + dv * at.width, at.width * STEP);
+        into[band].push(seen.map_or(f32::NAN, |[_, green, _]| green));
+    });
 }
 
-/// The mean brightness (green) of a square of this side, from at most nine of its pixels; `NAN` beyond the edge.
-fn grey(picture: &Picture, x: f32, y: f32, side: f32) -> f32 {
+/// The mean colour of a square of this side, from at most nine of its pixels; none beyond the edge.
+fn colour(picture: &Picture, x: f32, y: f32, side: f32) -> Option<[f32; 3]> {
     let third = side / 3.0;
-    let mut sum = 0.0;
+    let mut sum = [0u32; 3];
     for dy in [-third, 0.0, third] {
         for dx in [-third, 0.0, third] {
             let (px, py) = (x + dx, y + dy);
             if px < 0.0 || py < 0.0 || px >= picture.width as f32 || py >= picture.height as f32 {
-                return f32::NAN;
+                return None;
             }
-            sum += f32::from(picture.bgr[(py as usize * picture.width + px as usize) * 3 + 1]);
+            let at = (py as usize * picture.width + px as usize) * 3;
+            sum.iter_mut().zip(&picture.bgr[at..at + 3]).for_each(|(sum, v)| *sum += u32::from(*v));
         }
     }
-    sum / 9.0
+    Some(sum.map(|sum| sum as f32 / 9.0))
 }
 
-/// How unlike two rings are: 0 the same but for the light, 1 nothing in common. None if too little is to be seen.
-fn unlikeness(a: &[f32], b: &[f32]) -> Option<f32> {
+/// How unlike two rings are: 0 the same but for the light, 1 nothing in common. None if too little is to be seen: fewer than this
+/// share of the samples.
+fn unlikeness(a: &[f32], b: &[f32], least: f32) -> Option<f32> {
     let pairs = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
     let n = pairs().count() as f32;
-    if n < SEEN * a.len() as f32 {
+    if n < least * a.len() as f32 {
         return None;
     }
     let (mean_a, mean_b) = (pairs().map(|(x, _)| x).sum::<f32>() / n, pairs().map(|(_, y)| y).sum::<f32>() / n);
@@ -151,68 +230,5 @@ fn unlikeness(a: &[f32], b: &[f32]) -> Option<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A picture with a pattern of its own for every `seed`, sampled so that it can be scaled and shifted.
-    fn pattern(seed: f32, x: f32, y: f32) -> u8 {
-        let wave = |f: f32, p: f32| ((x * f + p * seed).sin() + (y * f * 1.3 + seed).cos()) * 30.0;
-        (120.0 + wave(0.05, 1.0) + wave(0.11, 2.0) + wave(0.23, 3.0)).clamp(0.0, 255.0) as u8
-    }
-
-    /// A lane on which a body `reach` plate widths wide lies around the plate.
-    fn frame(at: Place, reach: f32) -> (Picture, Quad) {
-        let mut picture = Picture::filled(640, 360, [0, 0, 0]);
-        for (i, pixel) in picture.bgr.chunks_exact_mut(3).enumerate() {
-            let (x, y) = ((i % 640) as f32, (i / 640) as f32);
-            let (u, v) = ((x - at.x) / at.width, (y - at.y) / at.width);
-            let on_body = u.abs() < reach && v.abs() < reach;
-            pixel.fill(if on_body { pattern(7.0, u * 100.0, v * 100.0) } else { pattern(1.0, x, y) });
-        }
-        let (w, h) = (at.width / 2.0, at.width / 6.0);
-        let quad = Quad([[-w, -h], [w, -h], [w, h], [-w, h]].map(|[x, y]| [at.x + x, at.y + y]));
-        (picture, quad)
-    }
-
-    fn scores(reach: f32, path: impl Fn(f32) -> Place) -> [Option<f32>; BANDS] {
-        let mut around = Surroundings::default();
-        for n in 0..8 {
-            let (picture, quad) = frame(path(n as f32), reach);
-            around.look(&picture, &quad);
-        }
-        around.scores()
-    }
-
-    #[test]
-    fn a_body_comes_along_and_a_lane_stays_behind() {
-        let coming = |n: f32| Place { x: 320.0 + n, y: 150.0 + 5.0 * n, width: 50.0 + 4.0 * n };
-        let (car, sheet) = (scores(9.0, coming), scores(0.65, coming));
-        let of_sheet = [sheet[LEFT], sheet[RIGHT]];
-        assert!(
-            car.iter().all(|s| s.unwrap() > 1.0) && of_sheet.iter().all(|s| s.unwrap() < -1.0),
-            "{car:?} {sheet:?}"
-        );
-        let shaking = |n: f32| Place { x: 320.0 + 14.0 * (n % 2.0), y: 170.0, width: 70.0 };
-        let shaken = scores(0.65, shaking);
-        assert!(shaken[LEFT].unwrap() < -1.0 && shaken[RIGHT].unwrap() < -1.0, "{shaken:?}");
-    }
-
-    #[test]
-    fn the_lane_stays_at_the_sides_of_somebody_who_carries_a_sheet() {
-        let coming = |n: f32| Place { x: 320.0 + n, y: 150.0 + 5.0 * n, width: 50.0 + 4.0 * n };
-        let [left, right, above] = scores(0.95, coming);
-        assert!(left.unwrap() < -0.5 && right.unwrap() < -0.5 && above.unwrap() > 0.5, "{left:?} {right:?} {above:?}");
-    }
-
-    #[test]
-    fn what_does_not_move_or_cannot_be_seen_tells_nothing() {
-        assert_eq!(scores(9.0, |_| Place { x: 320.0, y: 170.0, width: 70.0 }), [None; BANDS]);
-        let mut around = Surroundings::default();
-        for n in 0..4 {
-            let (_, quad) = frame(Place { x: 320.0, y: 150.0 + 20.0 * n as f32, width: 60.0 }, 1.0);
-            around.look(&Picture::filled(640, 360, [9, 9, 9]), &quad);
-            around.look(&Picture::filled(64, 36, [9, 9, 9]), &quad);
-        }
-        assert_eq!(around.scores(), [None; BANDS]);
-    }
-}
+#[path = "surroundings_tests.rs"]
+mod tests;

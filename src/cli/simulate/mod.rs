@@ -59,6 +59,9 @@ pub struct Args {
     /// Approaches that are run at the same time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
+    /// The lane is not seen empty before an approach: what the check for photographs is worth right after a start.
+    #[arg(long)]
+    just_started: bool,
     /// Also draw the curve: neighbours missed and strangers let in against the budget, as an SVG.
     #[arg(long, value_name = "FILE")]
     curve: Option<PathBuf>,

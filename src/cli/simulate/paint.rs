@@ -110,6 +110,23 @@ pub fn empty(ground: &Picture, into: &mut Picture) {
     into.bgr.clone_from(&ground.bgr);
 }
 
+/// Paints the lane before an approach: empty, and under another exposure than what comes then, by up to a quarter either way.
+pub fn before(ground: Arc<Picture>, light: Light, seed: u64) -> Box<dyn FnMut(usize, &mut Picture) + Send> {
+    let (exposure, mut rng) = exposure(seed);
+    let light = Light { gain: light.gain.map(|g| g * exposure), ..light };
+    Box::new(move |_, into| {
+        empty(&ground, into);
+        develop(light, &mut rng, into);
+    })
+}
+
+/// How much brighter the lane before an approach is, and dice for its noise.
+pub fn exposure(seed: u64) -> (f32, ChaCha8Rng) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(u64::MAX);
+    (rng.random_range(0.8..1.25), rng)
+}
+
 /// Sums of two dice, -255..=255, more than a frame has pixels: every frame begins somewhere else in it.
 static NOISE: LazyLock<Vec<i16>> = LazyLock::new(|| {
     let mut bytes = vec![0u8; 2 * (WIDTH * HEIGHT + STARTS)];

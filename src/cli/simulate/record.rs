@@ -43,9 +43,18 @@ pub struct Line {
     pub liveness: Option<crate::gate::event::Liveness>,
     /// What was seen around the best plate by each frame; see [`crate::vision::surroundings`].
     #[serde(default)]
-    pub around: Vec<[Option<f32>; BANDS]>,
+    pub around: Vec<Around>,
     /// What was read, frame by frame.
     pub frames: Vec<Vec<Look>>,
+}
+
+/// What was seen around a plate by some frame; see [`crate::vision::surroundings::Surroundings`].
+#[derive(Serialize, Deserialize)]
+pub struct Around {
+    /// Did it move with the plate?
+    pub scores: [Option<f32>; BANDS],
+    /// Did it hide the lane?
+    pub covers: [Option<f32>; BANDS],
 }
 
 /// One plate in one frame.

@@ -43,6 +43,7 @@ pub struct Show {
     neighbours: usize,
     strangers: usize,
     record: bool,
+    just_started: bool,
     source: Source,
     ground: Arc<Picture>,
     model: Strangers,
@@ -96,6 +97,7 @@ impl Show {
             neighbours: args.neighbours,
             strangers: args.strangers,
             record: args.record.is_some(),
+            just_started: args.just_started,
             ground: paint::ground(),
             config,
         })
@@ -209,7 +211,8 @@ impl Show {
             }),
         };
         let from = if who == Who::Tailgater { frames } else { 0 };
-        let stage = Stage::new(frames + from, painter, sight.clone());
+        let lane = (!self.just_started).then(|| paint::before(self.ground.clone(), light, seed));
+        let stage = Stage::new(frames + from, painter, lane, sight.clone());
         let name = shot.path.file_name().map(|name| name.to_string_lossy().into_owned());
         let folder = shot.path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let photo = Some(format!("{}/{}", folder.unwrap_or_default(), name.unwrap_or_default()));
@@ -246,13 +249,15 @@ impl Show {
             }
         };
         let (frames, seed) = (self.frames, rng.random::<u64>());
-        let painter: Painter = if let Who::Spoof(trick) = who {
+        let (painter, lane): (Painter, Painter) = if let Who::Spoof(trick) = who {
             let (light, flat) = (Light::draw(night, rng), paint_plate(&plate, colour(plate)));
-            spoofed(Spoof::of_flat(flat, trick, rng), self.ground.clone(), light, frames, seed)
+            let ground = self.ground.clone();
+            let lane = paint::before(ground.clone(), light, seed);
+            (spoofed(Spoof::of_flat(flat, trick, rng), ground, light, frames, seed), lane)
         } else {
             let car = |plate| Arrival { plate, colour: colour(plate), night, hold: Duration::ZERO };
             let (second, first) = (car(plate), (who == Who::Tailgater).then(|| car(ours)));
-            Box::new(move |frame, into| {
+            let painter = move |frame: usize, into: &mut Picture| {
                 let (car, at) = match &first {
                     Some(first) if frame < frames => (first, frame),
                     Some(_) => (&second, frame - frames),
@@ -260,10 +265,17 @@ impl Show {
                 };
                 let z = paint::distance(at, frames);
                 Scene::new(seed.wrapping_add(frame as u64)).paint(Some((car, z)), night, false, into);
-            })
+            };
+            let (mut scene, (exposure, _)) = (Scene::new(seed), paint::exposure(seed));
+            let lane = move |_: usize, into: &mut Picture| {
+                scene.paint(None, night, false, into);
+                into.bgr.iter_mut().for_each(|v| *v = (f32::from(*v) * exposure) as u8);
+            };
+            (Box::new(painter), Box::new(lane))
         };
         let from = if who == Who::Tailgater { frames } else { 0 };
-        let stage = Stage::new(frames + from, painter, sight.clone());
+        let lane = Some(lane).filter(|_| !self.just_started);
+        let stage = Stage::new(frames + from, painter, lane, sight.clone());
         Approach { plate, register: plates.to_vec(), stage, from, photo: None }
     }
 }

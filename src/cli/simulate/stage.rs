@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 
+use super::record::Around;
 use crate::barrier::Pulse;
 use crate::camera::Frame;
 use crate::clock::{Clock, Hands};
@@ -15,11 +16,15 @@ use crate::gate::event::{Event, Liveness, Outcome, Rule};
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
 use crate::picture::Picture;
 use crate::register::Snapshot;
-use crate::vision::surroundings::{BANDS, Surroundings};
+use crate::vision::empty_lane::EmptyLane;
+use crate::vision::surroundings::Surroundings;
 use crate::vision::{Reading, Vision};
 
 /// The time from frame to frame.
 pub const TICK: Duration = Duration::from_millis(80);
+/// Before the approach so many frames show the empty lane, one every half second: the networks are not asked about them.
+const EMPTY: usize = 10;
+const EMPTY_TICK: Duration = Duration::from_millis(500);
 
 /// What is to be seen in the frames of an approach.
 pub type Painter = Box<dyn FnMut(usize, &mut Picture) + Send>;
@@ -27,11 +32,15 @@ pub type Painter = Box<dyn FnMut(usize, &mut Picture) + Send>;
 /// The frames of one approach and what was read off them.
 pub struct Stage {
     painter: Painter,
+    /// Paints the lane before the approach; none if it was not seen then.
+    lane: Option<Painter>,
+    /// What it painted.
+    empty: Vec<Picture>,
     vision: Option<Arc<Mutex<Vision>>>,
     pictures: Vec<Option<Picture>>,
     readings: Vec<Option<Vec<Reading>>>,
-    /// The frame that the lane has in hand.
-    current: usize,
+    /// The frame of the approach that the lane has in hand; none while it sees the empty lane.
+    current: Option<usize>,
 }
 
 /// Under what rules a lane is run.
@@ -63,17 +72,24 @@ pub struct Played {
 }
 
 impl Stage {
-    /// An approach of so many frames.
-    pub fn new(frames: usize, painter: Painter, vision: Arc<Mutex<Vision>>) -> Arc<Mutex<Stage>> {
+    /// An approach of so many frames, before which the lane was seen as `lane` paints it, if it was.
+    pub fn new(
+        frames: usize,
+        painter: Painter,
+        lane: Option<Painter>,
+        vision: Arc<Mutex<Vision>>,
+    ) -> Arc<Mutex<Stage>> {
         let (pictures, readings) = (vec![None; frames], vec![None; frames]);
-        Arc::new(Mutex::new(Stage { painter, vision: Some(vision), pictures, readings, current: 0 }))
+        let (vision, empty) = (Some(vision), Vec::new());
+        Arc::new(Mutex::new(Stage { painter, lane, empty, vision, pictures, readings, current: None }))
     }
 
     /// An approach that was read before: nothing is to be seen, only what was read.
     pub fn read_before(readings: Vec<Vec<Reading>>) -> Arc<Mutex<Stage>> {
         let blank = Box::new(|_: usize, into: &mut Picture| *into = Picture::filled(16, 9, [90; 3]));
         let (pictures, readings) = (vec![None; readings.len()], readings.into_iter().map(Some).collect());
-        Arc::new(Mutex::new(Stage { painter: blank, vision: None, pictures, readings, current: 0 }))
+        let (lane, empty) = (None, Vec::new());
+        Arc::new(Mutex::new(Stage { painter: blank, lane, empty, vision: None, pictures, readings, current: None }))
     }
 
     /// What was read off each frame, as far as they were looked at.
@@ -82,8 +98,12 @@ impl Stage {
     }
 
     /// Reads the frames that nobody has looked at yet, too. Gives what was seen around the best plate, after each frame.
-    pub fn read_all(&mut self) -> anyhow::Result<Vec<[Option<f32>; BANDS]>> {
+    pub fn read_all(&mut self) -> anyhow::Result<Vec<Around>> {
         let (mut picture, mut around) = (Picture::default(), Surroundings::default());
+        let (mut lane, start) = (EmptyLane::default(), Instant::now());
+        for n in 0..self.empty_frames() {
+            lane.look(self.empty_frame(n), start + n as u32 * EMPTY_TICK);
+        }
         let mut seen = Vec::with_capacity(self.readings.len());
         for at in 0..self.readings.len() {
             (self.painter)(at, &mut picture);
@@ -92,11 +112,27 @@ impl Stage {
                 self.readings[at] = Some(read);
             }
             if let Some(best) = self.readings[at].as_ref().and_then(|readings| readings.first()) {
-                around.look(&picture, &best.quad);
+                around.look(&picture, &best.quad, &lane);
             }
-            seen.push(around.scores());
+            seen.push(Around { scores: around.scores(), covers: around.covers() });
         }
         Ok(seen)
+    }
+
+    fn empty_frames(&self) -> usize {
+        if self.lane.is_some() { EMPTY } else { 0 }
+    }
+
+    /// One of the frames before the approach.
+    fn empty_frame(&mut self, n: usize) -> &Picture {
+        while self.empty.len() <= n {
+            let mut picture = Picture::default();
+            if let Some(lane) = &mut self.lane {
+                lane(self.empty.len(), &mut picture);
+            }
+            self.empty.push(picture);
+        }
+        &self.empty[n]
     }
 
     fn look(&self, picture: &Picture) -> anyhow::Result<Vec<Reading>> {
@@ -110,6 +146,7 @@ pub fn play(stage: &Arc<Mutex<Stage>>, terms: &Terms, from: usize) -> Played {
     let wall = "2026-11-25T04:00:00Z".parse().expect("a time");
     let clock = Hands::at(wall, TimeZone::UTC);
     let asked = Arc::<Mutex<Vec<(usize, Instant)>>>::default();
+    stage.lock().current = None;
     let camera = Camera { stage: stage.clone(), clock: clock.clone(), next: 0 };
     let memory = Memory { stage: stage.clone(), readings: Vec::new() };
     let button = Asked { stage: stage.clone(), clock: clock.clone(), at: asked.clone() };
@@ -149,30 +186,43 @@ struct Camera {
 
 impl Frames for Camera {
     fn next(&mut self, frame: &mut Option<Frame>, _: Duration) -> bool {
-        let mut stage = self.stage.lock();
+        let shared = self.stage.clone();
+        let mut stage = shared.lock();
+        let before = stage.empty_frames();
         // The picture goes back to where it came from, for the next run over this approach.
-        if let Some(old) = frame.take() {
-            stage.pictures[self.next - 1] = Some(old.picture);
+        if let (Some(old), Some(current)) = (frame.take(), stage.current.take()) {
+            stage.pictures[current] = Some(old.picture);
         }
-        if self.next >= stage.pictures.len() {
+        let Some(at) = self.next.checked_sub(before) else {
+            let picture = stage.empty_frame(self.next).clone();
+            *frame = Some(self.captured(EMPTY_TICK, picture));
+            return true;
+        };
+        if at >= stage.pictures.len() {
             return false;
         }
-        let at = self.next;
         let picture = stage.pictures[at].take().unwrap_or_else(|| {
             let mut picture = Picture::default();
             (stage.painter)(at, &mut picture);
             picture
         });
-        stage.current = at;
-        self.next += 1;
-        self.clock.turn(TICK);
-        let (captured, taken_at) = (self.clock.now(), self.clock.wall());
-        *frame = Some(Frame { picture, captured, taken_at, sequence: self.next as u64 });
+        stage.current = Some(at);
+        *frame = Some(self.captured(TICK, picture));
         true
     }
 
     fn ended(&self) -> bool {
-        self.next >= self.stage.lock().pictures.len()
+        let stage = self.stage.lock();
+        self.next >= stage.empty_frames() + stage.pictures.len()
+    }
+}
+
+impl Camera {
+    /// The next frame, so long after the one before.
+    fn captured(&mut self, tick: Duration, picture: Picture) -> Frame {
+        self.next += 1;
+        self.clock.turn(tick);
+        Frame { picture, captured: self.clock.now(), taken_at: self.clock.wall(), sequence: self.next as u64 }
     }
 }
 
@@ -185,7 +235,7 @@ struct Memory {
 impl Sight for Memory {
     fn read(&mut self, picture: &Picture) -> anyhow::Result<&[Reading]> {
         let mut stage = self.stage.lock();
-        let at = stage.current;
+        let Some(at) = stage.current else { return Ok(&[]) };
         if stage.readings[at].is_none() {
             let read = stage.look(picture)?;
             stage.readings[at] = Some(read);
@@ -205,7 +255,7 @@ struct Asked {
 impl Button for Asked {
     fn press(&self, _service: bool) -> Pulse {
         let now = self.clock.now();
-        self.at.lock().push((self.stage.lock().current, now));
+        self.at.lock().extend(self.stage.lock().current.map(|frame| (frame, now)));
         Pulse::Pressed(now)
     }
 }

@@ -112,6 +112,7 @@ fn facts(event: &Event, v: &Visit) -> Vec<(String, String)> {
         ("由远及近", l.growth),
         ("大小合理", l.size),
         ("车身同动", l.body),
+        ("两侧挡住车道", l.hides.unwrap_or_default()),
         ("底色相符", l.colour),
         ("地感有车", l.presence),
     ] {
