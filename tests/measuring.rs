@@ -95,6 +95,7 @@ fn a_simulation_lets_neighbours_in_and_nobody_else_and_can_be_played_again() {
     let painted = [&["simulate", "--json", "--spoofs", "5", "--frames", "8", "--record", &record][..], &some].concat();
     let found = json(&plategate(&painted));
     assert_eq!((&found["false_opens"], &found["missed_opens"], &found["spoofs"]), (&0.into(), &0.into(), &5.into()));
+    assert_eq!(found["spoofs_opened"], 0, "as it comes, photographs of plates stay out");
     let lines = std::fs::read_to_string(&record).unwrap();
     assert_eq!(lines.lines().count(), 18);
     // Forty approaches are asked of a record that is played again: this one, five times over.

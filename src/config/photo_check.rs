@@ -24,9 +24,9 @@ pub enum Strength {
     /// Not looked at.
     Off,
     /// Looked at and put on record; it keeps nobody out.
-    #[default]
     Watch,
     /// What does not look like a car stays out.
+    #[default]
     Refuse,
 }
 

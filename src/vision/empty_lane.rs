@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(450);
 const EVERY_NEW: Duration = Duration::from_millis(300);
 /// Looks until it is known; while they last it is learnt by halves.
 const LEARNING: u32 = 5;
-/// Later the remembered lane follows a look by 1/2^this: what stands there for a quarter of a minute belongs to it.
+/// Later the remembered lane follows a look by 1/2^this: some seven seconds.
 const FOLLOW: u32 = 4;
 /// The restlessness follows by 1/2^this.
 const FOLLOW_SPREAD: u32 = 3;
