@@ -53,7 +53,7 @@ struct Body {
 /// Where the lane is known only what hides it is compared: a body is either that of a car, or of somebody behind a telephone.
 const BODY_ON_KNOWN_LANE: Body = Body { both: 2.0, either: 0.5 };
 /// Where it is not, what stays of the lane is in the score.
-const BODY: Body = Body { both: 0.7, either: 0.1 };
+const BODY: Body = Body { both: 1.2, either: 0.2 };
 /// How many times wider or narrower than the lane's geometry says a plate may be: crooked ones, double rows, corners found
 /// roughly; and what no plate is.
 const SIZE_PLAUSIBLE: f32 = 1.45;

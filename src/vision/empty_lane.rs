@@ -17,21 +17,26 @@ const COLUMNS: usize = 240;
 /// Brightness is kept with so many binary places.
 const PLACES: u32 = 7;
 /// The lane is looked at so often, and so often while it is not known.
-const EVERY: Duration = Duration::from_millis(450);
+const EVERY: Duration = Duration::from_millis(900);
 const EVERY_NEW: Duration = Duration::from_millis(300);
 /// Looks until it is known; while they last it is learnt by halves.
 const LEARNING: u32 = 5;
 /// Later the remembered lane follows a look by 1/2^this: some seven seconds.
-const FOLLOW: u32 = 4;
+const FOLLOW: u32 = 3;
 /// The restlessness follows by 1/2^this.
 const FOLLOW_SPREAD: u32 = 3;
 /// If more of the cells than one in so many have changed, something moves there: nothing is learnt ...
 const STILL: usize = 50;
 /// ... unless it goes on for so many looks: then the lane is another one.
-const PATIENCE: u32 = 40;
+const PATIENCE: u32 = 20;
 /// A place that differs by more than this and so many times its restlessness is something else, grey levels.
-const FLOOR: f32 = 6.0;
-const RESTLESS: f32 = 3.0;
+const FLOOR: f32 = 4.0;
+const RESTLESS: f32 = 2.0;
+/// Where that is more than this share of the lane's brightness, what looks like the lane may be anything: noise, by night.
+const VAGUE: f32 = 0.25;
+/// A cell that differs by more than this and so many times its restlessness has changed.
+const CHANGED: i32 = 6;
+const CHANGED_RESTLESS: i32 = 3;
 /// No place counts for more restless than this, grey levels.
 const MOST_RESTLESS: i32 = 40;
 /// Where both are darker than this nothing can be told apart.
@@ -39,7 +44,7 @@ const DARK: f32 = 20.0;
 /// What is brighter than this may be burnt out: how bright it is in truth is not known.
 const BURNT: f32 = 250.0;
 /// The light is judged by one cell of so many in each direction.
-const THINNED: usize = 5;
+const THINNED: usize = 7;
 /// The ratios of light that are counted: so many steps to the octave, from an eighth to eight times.
 const STEPS: f32 = 16.0;
 const OCTAVES: f32 = 3.0;
@@ -81,8 +86,8 @@ impl EmptyLane {
             return;
         }
         let (step, columns) = (self.step, self.columns);
-        for (i, now) in self.now.iter_mut().enumerate() {
-            *now = cell(picture, i % columns * step, i / columns * step, step);
+        for (y, row) in self.now.chunks_exact_mut(columns).enumerate() {
+            row.iter_mut().enumerate().for_each(|(x, now)| *now = cell(picture, x * step, y * step, step));
         }
         if self.looks == 0 {
             self.lane.iter_mut().zip(&self.now).for_each(|(lane, now)| *lane = now.map(|v| u16::from(v) << PLACES));
@@ -90,8 +95,8 @@ impl EmptyLane {
             self.looks = 1;
             return;
         }
-        let light = self.light_of(|i| Some(self.now[i]));
-        let changed = (0..self.now.len()).filter(|&i| self.has_changed(i, light)).count();
+        let light = self.light_of(|i| Some(self.now[i])).map(|light| (light * 256.0) as i32);
+        let changed = self.changed(light);
         let learning = self.looks < LEARNING;
         self.moved = if changed > self.now.len() / STILL { self.moved + 1 } else { 0 };
         if self.moved == 0 || learning || self.moved > PATIENCE {
@@ -126,7 +131,7 @@ impl EmptyLane {
         };
         let ([x0, x1], [y0, y1]) = (near(x, self.columns), near(y, rows));
         let cells = [y0 * self.columns + x0, y0 * self.columns + x1, y1 * self.columns + x0, y1 * self.columns + x1];
-        let (mut dark, mut differs) = (true, false);
+        let (mut dark, mut vague, mut differs) = (true, true, false);
         for c in 0..3 {
             // An edge of the lane may be anywhere between the cells' middles: either side's brightness is the lane's.
             let (mut least, mut most, mut spread) = (u16::MAX, 0, 0);
@@ -139,9 +144,14 @@ impl EmptyLane {
             let (least, most) = (least.min(BURNT), if burnt { 255.0 } else { most });
             let slack = FLOOR + RESTLESS * spread;
             dark &= most < DARK && seen[c] < DARK;
+            vague &= slack > VAGUE * most;
             differs |= seen[c] < least - slack || seen[c] > most + slack;
         }
-        (!dark).then_some(differs)
+        match differs {
+            _ if dark => None,
+            false if vague => None,
+            differs => Some(differs),
+        }
     }
 
     /// Makes room for a picture of this size; `false` if there is nothing to be seen.
@@ -184,19 +194,24 @@ impl EmptyLane {
         counts.map(|counts| commonest(&counts))
     }
 
-    fn has_changed(&self, i: usize, light: Light) -> bool {
-        (0..3).any(|c| {
-            let (lane, spread) = (grey(self.lane[i][c]) * light[c], grey(self.spread[i][c]) * light[c]);
-            (f32::from(self.now[i][c]) - lane).abs() > FLOOR + RESTLESS * spread
-        })
+    /// How many cells show something else than the lane. `light` in 1/256, here and below.
+    fn changed(&self, light: [i32; 3]) -> usize {
+        let differs = |((lane, spread), now): ((&[u16; 3], &[u16; 3]), &[u8; 3])| {
+            (0..3).fold(false, |differs, c| {
+                let [lane, spread] = [lane[c], spread[c]].map(|v| (i32::from(v) * light[c]) >> 8);
+                let off = ((i32::from(now[c]) << PLACES) - lane).abs();
+                differs | (off > (CHANGED << PLACES) + CHANGED_RESTLESS * spread)
+            })
+        };
+        self.lane.iter().zip(&self.spread).zip(&self.now).map(|cell| usize::from(differs(cell))).sum()
     }
 
     /// Lets the remembered lane follow this look.
-    fn learn(&mut self, light: Light, follow: u32) {
+    fn learn(&mut self, light: [i32; 3], follow: u32) {
         for ((lane, spread), now) in self.lane.iter_mut().zip(&mut self.spread).zip(&self.now) {
             for c in 0..3 {
                 let now = i32::from(now[c]) << PLACES;
-                let off = (now - (f32::from(lane[c]) * light[c]) as i32).abs();
+                let off = (now - ((i32::from(lane[c]) * light[c]) >> 8)).abs();
                 let step = (off - i32::from(spread[c])) >> FOLLOW_SPREAD;
                 spread[c] = (i32::from(spread[c]) + step).clamp(0, MOST_RESTLESS << PLACES) as u16;
                 lane[c] = (i32::from(lane[c]) + ((now - i32::from(lane[c])) >> follow)) as u16;
