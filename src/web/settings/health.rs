@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::notices;
+use super::{kept_out, notices};
 use crate::camera::{CameraState, Source};
 use crate::cli::doctor::{self, Status};
-use crate::config::Output;
+use crate::config::{Output, Strength};
 use crate::fleet::status::Connection;
 use crate::fleet::webhook;
 use crate::telemetry::Computing;
@@ -29,6 +29,7 @@ pub struct Finding {
 /// Looks at everything that can be looked at while the gate runs.
 pub fn look(site: &Site, v: &Visit) -> Vec<Finding> {
     let mut findings = vec![camera(site, v), lane(site, v), computing(site, v), arm(site, v)];
+    findings.extend(photographs(site, v));
     findings.extend(store(site, v));
     findings.extend(alert(site, v));
     findings.extend(webhooks(site, v));
@@ -119,6 +120,17 @@ fn lane(site: &Site, v: &Visit) -> Finding {
 }
 
 /// What had to be put right when the store was opened, and whether the disk's share is enough.
+/// Neighbours that are taken for photographs of their plates.
+fn photographs(site: &Site, v: &Visit) -> Option<Finding> {
+    if site.gate.config.photo_check.strength != Strength::Refuse {
+        return None;
+    }
+    let newest = site.gate.events.newest(kept_out::LOOKED_BACK, None).ok()?;
+    let (kept_out, all) = kept_out::too_many(newest.iter().map(|event| (event.outcome, event.rule)))?;
+    let zh = "最近 {} 次有权进入的来车中，{} 次因疑似车牌照片未放行。若是邻居的车：请照亮车道、让摄像头拍到驶近的过程或接入地感，否则把 photo_check.strength 设为 watch";
+    Some(finding(v, "照片检查", Status::Warning, v.f2(zh, all, kept_out)))
+}
+
 fn store(site: &Site, v: &Visit) -> Option<Finding> {
     if site.gate.store.is_broken() {
         let detail = v.t("存储出错，不再接受修改；放行不受影响。请下载备份、更换存储卡，再重启主机");

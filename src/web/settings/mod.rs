@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod forget;
 mod health;
+mod kept_out;
 mod lane;
 pub mod notices;
 pub mod switches;
