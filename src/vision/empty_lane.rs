@@ -1,6 +1,6 @@
 //! How the lane looks while nobody is there, and where a picture differs from that.
 //!
-//! In: the frames in which no plate is seen and nothing moves, two a second at most. Out: a coarse picture of the empty lane
+//! In: the frames in which no plate is seen and nothing moves, one a second or so. Out: a coarse picture of the empty lane
 //! with how restless each of its places is, and for any place of a later frame whether something else stands there. A car hides
 //! the lane to the left and to the right of its plate; a telephone or a sheet held up by hand does not.
 //!
