@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::stage::Painter;
 use crate::picture::Picture;
 
 /// The size of the frames, pixels.
@@ -111,7 +112,7 @@ pub fn empty(ground: &Picture, into: &mut Picture) {
 }
 
 /// Paints the lane before an approach: empty, and under another exposure than what comes then, by up to a quarter either way.
-pub fn before(ground: Arc<Picture>, light: Light, seed: u64) -> Box<dyn FnMut(usize, &mut Picture) + Send> {
+pub fn before(ground: Arc<Picture>, light: Light, seed: u64) -> Painter {
     let (exposure, mut rng) = exposure(seed);
     let light = Light { gain: light.gain.map(|g| g * exposure), ..light };
     Box::new(move |_, into| {
