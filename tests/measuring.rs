@@ -62,6 +62,19 @@ fn an_evaluation_counts_what_is_right_and_shows_what_is_not() {
 }
 
 #[test]
+fn a_plate_where_the_list_has_none_is_counted_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    manifest(folder.path());
+    let (list, page) = (folder.path().join("blank.tsv"), folder.path().join("page.html").display().to_string());
+    std::fs::write(&list, "path\ttext\na.jpg\t\nwall.jpg\t\n").unwrap();
+    let list = list.display().to_string();
+    let report = json(&plategate(&["eval", "--manifest", &list, "--json", "--html", &page]));
+    assert_eq!((&report["pictures"], &report["blanks"], &report["false_plates"]), (&0.into(), &2.into(), &1.into()));
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("no plate") && page.contains("a.jpg") && !page.contains("wall.jpg"));
+}
+
+#[test]
 fn a_bench_times_every_stage_and_compares_with_an_earlier_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.json");
