@@ -18,8 +18,8 @@ from torch import nn
 
 import detector_net
 import kinds
+import reader
 import trim
-from reader import Reader
 from refiner import Exported, Refiner
 
 
@@ -71,7 +71,7 @@ def build(role, run, temperature):
         fits = lambda size: detector_net.SIZES[size][2:4] == widths
         net = detector_net.Detector(next(size for size in detector_net.SIZES if fits(size)))
     else:
-        net = Reader() if role == "reader" else Refiner()
+        net = reader.of(weights) if role == "reader" else Refiner()
     net.load_state_dict(weights)
     net.eval()
     wrapped = {"detector": Scored, "corners": Exported, "reader": lambda n: Tempered(n, temperature)}[role]
