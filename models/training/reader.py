@@ -152,7 +152,7 @@ def main():
         refine.attach(refine.load_refiner(args.refiner)[0], loaded["items"])
         views.append(tensors([dict(it, quad=(it["refined"] or [it["quad"]])[0]) for it in dev]))
     net = (load(args.start) if args.start else Reader()).to(memory_format=torch.channels_last)
-    log = Log(args.run, net, sum(p.numel() for p in net.parameters()), args.start)
+    log = Log(args.run, net, sum(p.numel() for p in net.parameters()))
     ema = Ema(net, log.saved)
     sampler = samples.Sampler(loaded, args.seed + log.seen, stamped=args.glyphs, transplanted=args.transplanted)
     opt = torch.optim.AdamW(net.parameters(), lr=args.top, weight_decay=1e-3)

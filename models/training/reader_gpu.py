@@ -19,7 +19,7 @@ import data
 import kinds
 import reader
 import stream
-from training import rate
+from training import keep, note, rate
 
 TEACHER = "teacher"
 # name: (channels, input height and width, whether it goes on from --start, its highest learning rate as a share of --top)
@@ -42,7 +42,7 @@ class Pupil:
         make = lambda: reader.Reader(widths, grid)
         self.net, self.mean = make(), make()
         if start and goes_on:
-            self.net.load_state_dict(reader.on_grid(torch.load(start / "best.pt", weights_only=True)["ema"], grid))
+            self.net.load_state_dict(reader.on_grid(reader.load(start).state_dict(), grid))
         self.mean.load_state_dict(self.net.state_dict())
         self.net.to(device, memory_format=torch.channels_last).train()
         self.mean.to(device, memory_format=torch.channels_last).eval()
@@ -127,10 +127,8 @@ class Pupil:
         loss = float(torch.stack(self.losses).mean()) if self.losses else 0.0
         result, self.losses = {**result, "loss": round(loss, 4)}, []
         plain = lambda t: t.cpu().contiguous() if t.dim() else t.cpu()
-        torch.save({"ema": {k: plain(v) for k, v in self.mean.state_dict().items()}, "result": json.dumps(result, ensure_ascii=False)}, run / "best.tmp")
-        (run / "best.tmp").replace(run / "best.pt")
-        with open(run / "log.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(result, ensure_ascii=False) + "\n")
+        keep(run, "best", {"ema": {k: plain(v) for k, v in self.mean.state_dict().items()}, "result": json.dumps(result, ensure_ascii=False)})
+        note(run, result)
         brief = {k: result[k]["exact"] for k in ("whole", "refined")}
         print(self.name, brief, {k: result[k] for k in ("seen", "drawn", "per_second", "seconds", "score", "loss")}, flush=True)
 

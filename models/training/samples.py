@@ -54,27 +54,36 @@ class Sampler:
         b = self.wide[int(self.rng.integers(len(self.wide)))]
         return cv2.resize(b, size, interpolation=cv2.INTER_LINEAR)
 
-    def _held(self, image, rows):
+    def _held(self, image, rows, layout=data.PLATE):
         """Now and then in a holder, where it has one row."""
-        return augment.holder(image, self.rng, data.PLATE.rect) if rows == 1 and self.rng.random() < HELD else image
+        return augment.holder(image, self.rng, layout.rect) if rows == 1 and self.rng.random() < HELD else image
+
+    def _blank(self, layout):
+        """A place without a plate, as a finder would have laid it."""
+        source = self.small if self.rng.random() < 0.6 else self.wide
+        image = source[int(self.rng.integers(len(source)))]
+        return data.warp(image, data.jitter(data.full_quad(image), self.rng, 0.03, 0.05), layout.rect, layout.size)
+
+    def _photograph(self):
+        """(item, corners, are they the refiner's?) of a photographed plate, with characters of others now and then."""
+        item = self._pick(self.items, self.read_w)
+        if self.rng.random() < self.transplanted:
+            item = self.donors.transplant(item, self.rng) or item
+        if item.get("refined") and self.rng.random() < 0.55:
+            return item, item["refined"][int(self.rng.integers(len(item["refined"])))], True
+        return item, item["quad"], False
 
     def reader(self, real=0.55, blank=0.06):
         """(image [40,144,3] uint8, eight indices, colour index or IGNORE)."""
         rng, r = self.rng, self.rng.random()
         each, shift = (0.01, 0.006) if rng.random() < 0.8 else (0.022, 0.012)
         if r < blank:
-            source = self.small if rng.random() < 0.6 else self.wide
-            image = source[int(rng.integers(len(source)))]
-            out = data.warp(image, data.jitter(data.full_quad(image), rng, 0.03, 0.05), data.PLATE.rect, data.PLATE.size)
-            return augment.degrade(out, rng, 0.6), [0] * kinds.SLOTS, data.IGNORE
+            return augment.degrade(self._blank(data.PLATE), rng, 0.6), [0] * kinds.SLOTS, data.IGNORE
         if r < blank + real:
-            item = self._pick(self.items, self.read_w)
-            if rng.random() < self.transplanted:
-                item = self.donors.transplant(item, rng) or item
+            item, quad, refined = self._photograph()
             sloppy = 1.0 if item["exact"] else 1.2
-            quad = item["quad"]
-            if item.get("refined") and rng.random() < 0.55:  # the refiner's own errors, and a little more
-                quad, each, shift, sloppy = item["refined"][int(rng.integers(len(item["refined"])))], 0.005, 0.003, 0.5
+            if refined:  # the refiner's own errors, and a little more
+                each, shift, sloppy = 0.005, 0.003, 0.5
             quad = data.jitter(quad, rng, each * sloppy, shift, 0.012 * sloppy)
             out = self._held(data.flatten(item["image"], quad, item["rows"]), item["rows"])
             return augment.degrade(out, rng, 0.75), kinds.encode(item["text"]), data.colour_index(item)
@@ -88,26 +97,17 @@ class Sampler:
         indices, colour index or IGNORE, how far off a finder's corners may be, as a factor)."""
         rng, r = self.rng, self.rng.random()
         if r < blank:
-            source = self.small if rng.random() < 0.6 else self.wide
-            image = source[int(rng.integers(len(source)))]
-            out = data.warp(image, data.jitter(data.full_quad(image), rng, 0.03, 0.05), data.MARGIN.rect, data.MARGIN.size)
-            return out, [0] * kinds.SLOTS, data.IGNORE, 1.0
+            return self._blank(data.MARGIN), [0] * kinds.SLOTS, data.IGNORE, 1.0
         if r < blank + real:
-            item = self._pick(self.items, self.read_w)
-            if rng.random() < self.transplanted:
-                item = self.donors.transplant(item, rng) or item
-            quad, spread, onto = item["quad"], 1.0 if item["exact"] else 1.2, None
-            if item.get("refined") and rng.random() < 0.55:  # the refiner's own errors, and a little more
-                quad, spread = item["refined"][int(rng.integers(len(item["refined"])))], 0.5
+            item, quad, refined = self._photograph()
+            spread, onto = 0.5 if refined else 1.0 if item["exact"] else 1.2, None
             image, text, colour, rows = item["image"], item["text"], data.colour_index(item), item["rows"]
         else:
             plate = self.pool.draw()
             image, text, colour, rows = plate.image, plate.text, kinds.COLOURS.index(plate.colour), plate.rows
             quad, spread, onto = data.full_quad(image), 1.0, self._ground(data.MARGIN.size)
         if rows == 1:
-            out = data.warp(image, quad, data.MARGIN.rect, data.MARGIN.size, onto)
-            if rng.random() < HELD:
-                out = augment.holder(out, rng, data.MARGIN.rect)
+            out = self._held(data.flatten(image, quad, 1, onto, data.MARGIN), 1, data.MARGIN)
         else:  # laid side by side: what moves the rows apart must be done before
             onto = None if onto is None else self._ground(data.FINE.size)
             flat = data.flatten(image, data.jitter(quad, rng, 0.012 * spread, 0.006 * spread, 0.01), 2, onto, data.FINE)

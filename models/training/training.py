@@ -22,6 +22,18 @@ def rate(done, top):
     return top * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - 0.03) / 0.97))))
 
 
+def keep(run, name, state):
+    """Writes <run>/<name>.pt: a power cut must not leave half a file."""
+    torch.save(state, run / f"{name}.tmp")
+    (run / f"{name}.tmp").replace(run / f"{name}.pt")
+
+
+def note(run, result):
+    """Adds a line to <run>/log.jsonl."""
+    with open(run / "log.jsonl", "a", encoding="utf-8") as f:
+        f.write(json.dumps(result, ensure_ascii=False) + "\n")
+
+
 class Ema:
     """A running average of the weights; it follows fast at first and slowly later."""
 
@@ -69,9 +81,7 @@ class Log:
         better = score > self.best
         self.best = max(self.best, score)
         state = {"net": net.state_dict(), "ema": ema.net.state_dict(), "seen": self.seen, "best": self.best, "result": json.dumps(result, ensure_ascii=False)}
-        for name in ["last"] + ["best"] * better:  # a power cut must not leave half a file
-            torch.save(state, self.run / f"{name}.tmp")
-            (self.run / f"{name}.tmp").replace(self.run / f"{name}.pt")
-        with open(self.run / "log.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(result, ensure_ascii=False) + "\n")
+        for name in ["last"] + ["best"] * better:
+            keep(self.run, name, state)
+        note(self.run, result)
         print(json.dumps(result, ensure_ascii=False), flush=True)

@@ -71,11 +71,12 @@ pub fn look(
     frame: [f32; 2],
     settings: &PhotoCheck,
 ) -> Liveness {
+    let hides = hides(around);
     Liveness {
         growth: growth(track),
         size: size(track, frame, settings),
-        body: body(around),
-        hides: hides(around),
+        body: body(around, hides.is_some()),
+        hides,
         colour: colour(track, read),
         presence: match presence {
             Some(true) => Finding::Car,
@@ -100,14 +101,14 @@ pub fn passes(found: &Liveness, track: &Track, strength: Strength) -> bool {
 }
 
 /// Did what is beside the plate come along with it? Both sides are asked, or the one that is in the picture.
-fn body(around: &Surroundings) -> Finding {
+fn body(around: &Surroundings, lane_is_known: bool) -> Finding {
     let [left, right, _] = around.scores();
     let (sum, least) = match (left, right) {
         (Some(a), Some(b)) => (a + b, a.min(b)),
         (Some(one), None) | (None, Some(one)) => (one, one),
         (None, None) => return Finding::Unknown,
     };
-    let body = if hides(around).is_some() { BODY_ON_KNOWN_LANE } else { BODY };
+    let body = if lane_is_known { BODY_ON_KNOWN_LANE } else { BODY };
     if sum <= NO_BODY {
         Finding::Picture
     } else if sum >= body.both && least >= body.either {

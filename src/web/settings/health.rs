@@ -119,7 +119,6 @@ fn lane(site: &Site, v: &Visit) -> Finding {
     finding(v, "识别", status, detail)
 }
 
-/// What had to be put right when the store was opened, and whether the disk's share is enough.
 /// Neighbours that are taken for photographs of their plates.
 fn photographs(site: &Site, v: &Visit) -> Option<Finding> {
     if site.gate.config.photo_check.strength != Strength::Refuse {
@@ -131,6 +130,7 @@ fn photographs(site: &Site, v: &Visit) -> Option<Finding> {
     Some(finding(v, "照片检查", Status::Warning, v.f2(zh, all, kept_out)))
 }
 
+/// What had to be put right when the store was opened, and whether the disk's share is enough.
 fn store(site: &Site, v: &Visit) -> Option<Finding> {
     if site.gate.store.is_broken() {
         let detail = v.t("存储出错，不再接受修改；放行不受影响。请下载备份、更换存储卡，再重启主机");
