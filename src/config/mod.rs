@@ -154,7 +154,7 @@ impl Config {
         let document =
             toml::Deserializer::parse(text).map_err(|e| parse(line_of(text, e.span()), one_line(e.message())))?;
         let config: Config = serde_path_to_error::deserialize(document).map_err(|e| {
-            let key = e.path().to_string();
+            let key = one_line(&e.path().to_string());
             let line = line_of(text, e.inner().span());
             let place = if key == "." { line } else { format!("{key} {line}") };
             parse(place, one_line(e.inner().message()))
@@ -205,7 +205,7 @@ struct Problem {
 
 impl Problem {
     fn new(key: &'static str, found: impl std::fmt::Display, expected: &'static str) -> Problem {
-        Problem { key, found: found.to_string(), expected }
+        Problem { key, found: one_line(&found.to_string()), expected }
     }
 }
 
