@@ -48,8 +48,8 @@ fn vision(lane: Option<[f32; 4]>) -> Vision {
 
 fn stages(c: &mut Criterion) {
     let frame = frame(true);
-    let (mut planes, mut scratch) = (Planes::new(448, 256), Scratch::default());
-    c.bench_function("shrink 1080p to 448x256", |b| {
+    let (mut planes, mut scratch) = (Planes::new(608, 352), Scratch::default());
+    c.bench_function("shrink 1080p to 608x352", |b| {
         b.iter(|| planes.fit(black_box(&frame), [0, 0, frame.width, frame.height], &mut scratch))
     });
     let mut patch = Planes::new(144, 48);

@@ -27,7 +27,7 @@ if np.__version__.startswith("1."):  # the toolkit wants NumPy 1, the cache of p
 
 # the input's name and shape, and what of a byte is taken away and what it is divided by (models/README.md: black and white)
 CONTRACTS = {
-    "detector": ("image", [1, 3, 256, 448], 127.5, 255.0),
+    "detector": ("image", [1, 3, 352, 608], 127.5, 255.0),
     "corners": ("patch", [1, 3, 48, 144], 114.75, 63.75),
     "reader": ("plate", [1, 3, 40, 144], 114.75, 63.75),
 }

@@ -51,7 +51,7 @@ impl Default for Vision {
             precision: Precision::Auto,
             threads: 1,
             lane: None,
-            search_px: 448,
+            search_px: 608,
             narrowest_plate_px: 40.0,
             read_every: 1,
             sleep_when_still: true,
@@ -99,8 +99,8 @@ impl Vision {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Each network in the form that was measured to serve best: on a CPU the reader in 8-bit integers, everything else
-    /// in 32-bit floating point.
+    /// Each network in the form that was measured to serve best: on a CPU in 8-bit integers, elsewhere in 32-bit floating
+    /// point (TensorRT: 16-bit).
     #[default]
     Auto,
     /// 32-bit floating point.

@@ -35,7 +35,7 @@ use crate::vision::SlotProbabilities;
 const NEIGHBOUR_SHARE: f64 = 0.01;
 /// Substitutions that make a plate's neighbours: five serial places of 33 others, 30 provinces, 23 letters.
 const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
-/// How much stricter a car is decided that has a look-alike in the register.
+/// How much stricter a car is decided while it may as well be its look-alike in the register.
 const STRICTER: f64 = 10.0;
 /// What the margin has to reach, as a share of what the ratio has to. For any given plate of a stranger the margin bounds the
 /// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave one neighbour in
@@ -103,9 +103,11 @@ impl<'a> Match<'a> {
         if self.ratio.is_finite() { self.ratio / (1.0 + self.ratio) } else { 1.0 }
     }
 
-    /// What ratio and margin have to reach by this budget: the budget, or more for a car that has look-alikes.
+    /// What ratio and margin have to reach by this budget: the budget, or more for a car that has a look-alike in the register
+    /// as long as the pictures do not tell them apart. Once they do, it is a car like any other: 晋AF8888 and 晋AS8888 say
+    /// nothing of whether an F is an E.
     pub fn needed(&self, false_open_one_in: f64) -> f64 {
-        let strict = self.best().is_some_and(|best| best.has_lookalike);
+        let strict = self.best().is_some_and(|best| best.has_lookalike) && self.rivals().next().is_some();
         false_open_one_in * if strict { STRICTER } else { 1.0 }
     }
 

@@ -112,10 +112,12 @@ fn an_empty_register_knows_nobody() {
 }
 
 #[test]
-fn lookalikes_have_to_be_surer() {
-    let with = snapshot(&["苏F8B12D", "苏FBB120", "苏F77711"]);
-    let found = weigh(&reading("苏F8B12D", 0.0, 100.0, 0.99).slots, &with);
+fn lookalikes_have_to_be_surer_until_they_are_told_apart() {
+    let with = snapshot(&["苏F8B12D", "苏FBB12D", "苏F77711"]);
+    let found = weigh(&doubtful("苏F8B12D", 2, 'B', 0.6), &with);
     assert!(found.best().unwrap().has_lookalike && found.needed(1e4) == 1e5);
+    let found = weigh(&reading("苏F8B12D", 0.0, 100.0, 0.99).slots, &with);
+    assert!(found.best().unwrap().has_lookalike && found.needed(1e4) == 1e4);
     let alone = weigh(&reading("苏F77711", 0.0, 100.0, 0.99).slots, &with);
     assert!(!alone.best().unwrap().has_lookalike && alone.needed(1e4) == 1e4);
 }

@@ -106,16 +106,20 @@ fn one_frame_or_a_thin_margin_or_a_small_ratio_waits() {
 #[test]
 fn a_car_with_lookalikes_needs_more_of_everything() {
     let rules = config::Gate::default();
-    let vehicle = vehicle("苏F8B12D", |_| ());
-    let of = |ratio, margin| {
-        let mut found = found(&vehicle, ratio, margin);
+    let (one, other) = (vehicle("苏F8B12D", |_| ()), vehicle("苏FBB120", |_| ()));
+    let of = |ratio, margin, others: f64| {
+        let mut found = found(&one, ratio, margin);
         found.candidates[0].as_mut().unwrap().has_lookalike = true;
+        found.candidates[1] = Some(candidate(&other, others));
         found
     };
-    assert!(!verdict(&of(1e6, 5e3), 9, &rules).is_open());
-    assert!(!verdict(&of(5e4, 1e6), 9, &rules).is_open());
-    assert!(!verdict(&of(1e6, 1e6), 2, &rules).is_open());
-    assert!(verdict(&of(1e6, 1e6), 3, &rules).is_open());
+    assert!(!verdict(&of(1e6, 5e3, 0.1), 9, &rules).is_open());
+    assert!(!verdict(&of(5e4, 1e6, 0.1), 9, &rules).is_open());
+    assert!(!verdict(&of(1e6, 1e6, 0.1), 2, &rules).is_open());
+    assert!(verdict(&of(1e6, 1e6, 0.1), 3, &rules).is_open());
+    // Once the pictures tell them apart, one frame more is all that is asked.
+    assert!(!verdict(&of(5e4, 5e3, 1e-4), 2, &rules).is_open());
+    assert!(verdict(&of(5e4, 5e3, 1e-4), 3, &rules).is_open());
 }
 
 #[test]

@@ -22,6 +22,15 @@ impl SlotProbabilities {
         out
     }
 
+    /// What two looks at the same plate say together: the mean of their log-probabilities, normalised again.
+    pub fn and(&self, other: &SlotProbabilities) -> SlotProbabilities {
+        let mut means = [0.0; ALPHABET.len() * SLOTS];
+        for ((mean, a), b) in means.iter_mut().zip(self.0.iter().flatten()).zip(other.0.iter().flatten()) {
+            *mean = (a + b) / 2.0;
+        }
+        SlotProbabilities::from_logits(&means)
+    }
+
     /// Every character equally likely everywhere.
     pub fn unknown() -> SlotProbabilities {
         SlotProbabilities([[-(ALPHABET.len() as f32).ln(); ALPHABET.len()]; SLOTS])

@@ -17,11 +17,11 @@ use crate::picture::Quad;
 use crate::plate::{ALPHABET, Colour, SLOTS};
 pub use motion::{Heading, Motion, Place};
 
-/// How alike two frames of one car are, 0 (independent) to 1 (the same look twice). With 0.5 no number of frames counts
-/// for more than two independent looks.
-const LIKENESS: f64 = 0.5;
+/// How alike two frames of one car are, 0 (independent) to 1 (the same look twice). With 0.4 no number of frames counts
+/// for more than two and a half independent looks.
+const LIKENESS: f64 = 0.4;
 /// Share of frames whose reading of a slot tells nothing: keeps one bad frame from vetoing a character for good.
-const BAD_LOOK: f32 = 0.005;
+const BAD_LOOK: f32 = 0.001;
 /// A plate of this width or wider, pixels, has full weight.
 const FULL_WIDTH_PX: f32 = 130.0;
 /// A plate at least this sharp has full weight; see [`Reading::sharpness`].

@@ -23,6 +23,9 @@ pub const HORIZON: f32 = 250.0;
 pub const EYE: f32 = 1.5;
 /// A plate's width, metres.
 pub const PLATE_WIDTH: f32 = 0.44;
+/// From this width on, pixels, a plate is readable: other systems ask for more (XProtect LPR for 130 and 170, "Plate width
+/// recommendations" in its manual).
+pub const READABLE_PX: f32 = 80.0;
 /// A plate's height above the ground, metres.
 const PLATE_HEIGHT: f32 = 0.45;
 const FAR: f32 = 9.5;
@@ -39,6 +42,12 @@ pub fn place(z: f32) -> [f32; 3] {
 /// The far and the near end of the way.
 pub fn ends() -> ([f32; 3], [f32; 3]) {
     (place(FAR), place(STOP))
+}
+
+/// The first frame of so many that has the plate at a readable size.
+pub fn readable_from(frames: usize) -> usize {
+    let width = |frame| F * PLATE_WIDTH / distance(frame, frames);
+    (0..frames).find(|frame| width(*frame) >= READABLE_PX).unwrap_or(frames)
 }
 
 /// How far away a car is in this frame of so many.

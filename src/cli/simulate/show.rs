@@ -25,12 +25,10 @@ use crate::gate::strangers::Strangers;
 use crate::picture::Picture;
 use crate::plate::{Colour, Form, Plate};
 use crate::register::demo;
-use crate::vision::{Reading, Vision};
+use crate::vision::Vision;
 
 /// Of all approaches, so many are by night.
 const NIGHTS: f64 = 0.3;
-/// A frame in which a plate was read with at least this probability was legible.
-const LEGIBLE: f32 = 0.5;
 
 type Sight = Arc<Mutex<Vision>>;
 
@@ -161,8 +159,7 @@ impl Show {
             _ => curve(one_in, &played, |one_in| at(one_in, strength).opened),
         };
         let mut stage = approach.stage.lock();
-        let legible = |readings: &Vec<Reading>| readings.iter().any(|r| r.confidence() >= LEGIBLE);
-        let until = played.at.map_or(usize::MAX, |at| at + 1 - approach.from);
+        let until = played.at.map_or(0, |at| at + 1 - approach.from);
         let mut record = None;
         if self.record {
             let around = stage.read_all()?;
@@ -176,7 +173,7 @@ impl Show {
             curve,
             lost_to_check,
             readable: stage.readings().any(|readings| !readings.is_empty()),
-            legible: stage.readings().skip(approach.from).take(until).filter(|r| legible(r)).count(),
+            readable_frames: until.saturating_sub(paint::readable_from(stage.frames() - approach.from)),
             record,
             played,
         })

@@ -92,6 +92,11 @@ impl Stage {
         Arc::new(Mutex::new(Stage { painter: blank, lane, empty, vision: None, pictures, readings, current: None }))
     }
 
+    /// How many frames the approach has.
+    pub fn frames(&self) -> usize {
+        self.readings.len()
+    }
+
     /// What was read off each frame, as far as they were looked at.
     pub fn readings(&self) -> impl Iterator<Item = &Vec<Reading>> {
         self.readings.iter().map_while(Option::as_ref)

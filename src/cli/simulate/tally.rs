@@ -23,8 +23,8 @@ pub struct Row {
     pub lost_to_check: bool,
     /// Was anything read in any frame?
     pub readable: bool,
-    /// Of the frames up to the one in which it opened, those in which some plate was read more likely right than not.
-    pub legible: usize,
+    /// Up to the one in which it opened, the frames that had the plate at a readable size ([`super::paint::READABLE_PX`]).
+    pub readable_frames: usize,
     /// What was read, as a JSON line.
     pub record: Option<String>,
 }
@@ -99,8 +99,8 @@ pub struct Tally {
     frames_to_open: Spread,
     /// Neighbours that opened by the third of these frames.
     by_third_frame: Share,
-    /// Neighbours that opened by the third frame in which a plate was legible: read more likely right than not.
-    by_third_legible: Share,
+    /// Neighbours that opened by the third frame that had the plate at a readable size, whether it was found there or not.
+    by_third_readable: Share,
     /// From the first frame with the plate to the pulse, milliseconds on the lane's scripted clock.
     ms_to_pulse: Spread,
     /// Against the budget.
@@ -131,7 +131,7 @@ impl Tally {
         let opened = |rows: &[&Row]| rows.iter().filter(|r| r.played.opened).count();
         let opened_ours: Vec<&&Row> = ours.iter().filter(|r| r.played.opened).collect();
         let third = opened_ours.iter().filter(|r| r.played.frames <= 3).count();
-        let legible = opened_ours.iter().filter(|r| r.legible <= 3).count();
+        let readable = opened_ours.iter().filter(|r| r.readable_frames <= 3).count();
         let curve = |(i, one_in): (usize, f64)| Point {
             one_in,
             false_opens: Share::of(strangers.iter().filter(|r| r.curve[i]).count(), strangers.len()),
@@ -161,7 +161,7 @@ impl Tally {
             spoofs_opened: opened(&spoofs),
             frames_to_open: Spread::of(opened_ours.iter().map(|r| f64::from(r.played.frames)).collect()),
             by_third_frame: Share::of(third, ours.len()),
-            by_third_legible: Share::of(legible, ours.len()),
+            by_third_readable: Share::of(readable, ours.len()),
             ms_to_pulse: Spread::of(opened_ours.iter().map(|r| r.played.ms).collect()),
             curve: BUDGETS.into_iter().enumerate().map(curve).collect(),
             seed,
@@ -188,7 +188,7 @@ impl Tally {
         line("neighbours left standing", &self.missed_rate);
         line("  by the check for photographs", &self.lost_to_photo_check);
         line("neighbours in by the third frame", &self.by_third_frame);
-        line("  by the third legible frame", &self.by_third_legible);
+        line("  by the third readable frame", &self.by_third_readable);
         line("photographs of plates let in", &self.spoof_rate);
         for (name, share) in &self.opened {
             line(&format!("  {name}"), share);

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Vec<u16>,
     /// Search sizes to try, pixels.
-    #[arg(long, value_name = "PX,…", value_delimiter = ',', default_values = ["256", "320", "384", "448", "512", "640"], value_parser = super::search_px)]
+    #[arg(long, value_name = "PX,…", value_delimiter = ',', default_values = ["256", "320", "384", "448", "512", "608"], value_parser = super::search_px)]
     search_px: Vec<usize>,
     /// The JSON of the result on standard output.
     #[arg(long)]

@@ -73,15 +73,15 @@ fn many_blurred_frames_never_add_up_to_certainty() {
         feed(&mut tracker, at, &[reading("苏F12345", 100.0, 140.0, 0.5)]);
     }
     let best = tracker.tracks()[0].fused().best();
-    // Two independent looks at 0.5 against 74 others at 0.0068 each.
-    assert!(best.iter().all(|(_, p)| *p < 0.99), "{best:?}");
+    // Two and a half independent looks at 0.5 against 74 others at 0.0068 each.
+    assert!(best.iter().all(|(_, p)| *p < 0.999), "{best:?}");
 }
 
 #[test]
 fn frames_count_for_less_and_less() {
     assert_eq!(effective_looks(1.0), 1.0);
     assert!(effective_looks(2.0) < 2.0);
-    assert!(effective_looks(1e9) <= 2.0);
+    assert!(effective_looks(1e9) <= 2.5);
 }
 
 #[test]
