@@ -101,12 +101,12 @@ fn explain(event: &Event) -> String {
     }
     if !event.candidates.is_empty() {
         lines.push(format!("{:10} a stranger: {}", "", percent(1.0 - event.posterior)));
-        lines.push(format!(
-            "odds       registered to stranger {}, to the best other plate {}; needed {}",
-            odds(event.ratio),
-            odds(event.margin),
-            odds(event.needed)
-        ));
+        let asked = |of: f64, needed: f64| match needed {
+            0.0 => odds(of),
+            _ => format!("{} (needed {})", odds(of), odds(needed)),
+        };
+        let (ratio, margin) = (asked(event.ratio, event.needed), asked(event.margin, event.margin_needed));
+        lines.push(format!("odds       registered to stranger {ratio}, to the best other plate {margin}"));
     }
     if event.already_inside {
         lines.push("alert      it should be inside already: perhaps two cars carry this plate".into());
@@ -188,7 +188,8 @@ mod tests {
         event.rule = Rule::NearMiss;
         event.slots = vec![SlotRead { char: '8', p: 0.9, or: vec![('B', 0.09)] }];
         event.candidates = vec![Candidate { plate, household: "2-301".into(), posterior: 0.25, has_lookalike: true }];
-        (event.ratio, event.margin, event.needed, event.posterior) = (1.0 / 3.0, 0.05, 1e5, 0.25);
+        (event.ratio, event.needed, event.posterior) = (1.0 / 3.0, 1e5, 0.25);
+        (event.margin, event.margin_needed) = (0.05, 1e3);
         event.looks = vec![Look {
             after_ms: 160,
             width: 88.0,
@@ -204,6 +205,7 @@ mod tests {
             "a stranger: 75.000 %",
             "1 : 20",
             "100000 : 1",
+            "(needed 1000 : 1)",
             "8 90.000 %   or B 9.000 %",
             "after 160 ms: 苏F12348",
             "body: unknown",

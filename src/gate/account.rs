@@ -47,6 +47,7 @@ pub(super) fn of(grounds: &Grounds<'_>) -> Event {
         ratio: found.ratio.min(MOST),
         margin: found.margin.min(MOST),
         needed: found.needed(grounds.one_in),
+        margin_needed: found.margin_needed(grounds.one_in),
         looks: track.looks().map(|look| self::look(look, track)).collect(),
         liveness: grounds.liveness,
         heading: track.motion.heading(),

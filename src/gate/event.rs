@@ -219,9 +219,12 @@ pub struct Event {
     /// How many times worse the best plate outside of the register explains the pictures.
     #[serde(default)]
     pub margin: f64,
-    /// What ratio and margin had to reach: the false-open budget, or more for a car with look-alikes.
+    /// What the ratio had to reach: the false-open budget, or more for a car with look-alikes.
     #[serde(default)]
     pub needed: f64,
+    /// What the margin had to reach; 0 in records from before it was written down.
+    #[serde(default)]
+    pub margin_needed: f64,
     /// The frames that counted most, best first, at most three.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<Look>,
@@ -272,6 +275,7 @@ impl Event {
             ratio: 0.0,
             margin: 0.0,
             needed: 0.0,
+            margin_needed: 0.0,
             looks: Vec::new(),
             times: Times::default(),
             liveness: Liveness::default(),

@@ -15,7 +15,7 @@
 //! In the margin a plate that readers do not confuse with the car's counts [`BLIND`] times less: whoever wants to be
 //! mistaken for it would have to hit on it among all that are next to the car's.
 //!
-//! and the barrier opens only when both reach the budget, `false_open_one_in`. The first keeps the promise for strangers
+//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin [`MARGIN_SHARE`] of it. The first keeps the promise for strangers
 //! as they come: for any threshold t, the chance that a stranger's pictures ever reach `ratio >= t` is at most 1/t,
 //! however long one looks (Ville's inequality, the ground of Wald's sequential test: Wald, "Sequential Tests of
 //! Statistical Hypotheses", 1945). The second keeps it for each single plate, also one chosen to be mistaken: of the
@@ -39,8 +39,10 @@ const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
 const STRICTER: f64 = 10.0;
 /// What the margin has to reach, as a share of what the ratio has to. For any given plate of a stranger the margin bounds the
 /// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave one neighbour in
-/// thirty more standing (docs/decisions/2026-11-25-margin.md).
-const MARGIN_SHARE: f64 = 0.1;
+/// thirty more standing (docs/decisions/2026-11-25-margin.md and 2026-11-27-second-look.md).
+const MARGIN_SHARE: f64 = 0.01;
+/// The margin has to reach this whatever the budget.
+const LEAST_MARGIN: f64 = 10.0;
 /// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
 /// (docs/decisions/2026-11-26-blind-neighbours.md).
@@ -103,7 +105,7 @@ impl<'a> Match<'a> {
         if self.ratio.is_finite() { self.ratio / (1.0 + self.ratio) } else { 1.0 }
     }
 
-    /// What ratio and margin have to reach by this budget: the budget, or more for a car that has a look-alike in the register
+    /// What the ratio has to reach by this budget: the budget, or more for a car that has a look-alike in the register
     /// as long as the pictures do not tell them apart. Once they do, it is a car like any other: 晋AF8888 and 晋AS8888 say
     /// nothing of whether an F is an E.
     pub fn needed(&self, false_open_one_in: f64) -> f64 {
@@ -114,7 +116,12 @@ impl<'a> Match<'a> {
     /// Is it the likeliest registered plate and no stranger's, by this budget?
     pub fn is_sure(&self, false_open_one_in: f64) -> bool {
         let needed = self.needed(false_open_one_in);
-        self.best().is_some() && self.ratio >= needed && self.margin >= needed * MARGIN_SHARE
+        self.best().is_some() && self.ratio >= needed && self.margin >= self.margin_needed(false_open_one_in)
+    }
+
+    /// What the margin alone has to reach by this budget.
+    pub fn margin_needed(&self, false_open_one_in: f64) -> f64 {
+        (self.needed(false_open_one_in) * MARGIN_SHARE).max(LEAST_MARGIN)
     }
 
     /// Is it a stranger's and none of the register's, by this budget?

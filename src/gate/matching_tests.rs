@@ -67,7 +67,7 @@ fn a_stranger_is_not_sure() {
 #[test]
 fn an_eight_that_may_be_a_b_does_not_open() {
     let snapshot = snapshot(&COMPOUND);
-    for p in [0.5, 0.7, 0.9] {
+    for p in [0.5, 0.7, 0.9, 0.98] {
         let evidence = doubtful("苏F8K291", 2, 'B', p);
         let found = weigh(&evidence, &snapshot);
         assert!(!found.is_sure(1e4), "{p}: {found:?}");
@@ -79,10 +79,10 @@ fn an_eight_that_may_be_a_b_does_not_open() {
 #[test]
 fn a_plate_that_nobody_takes_for_it_counts_less_in_the_margin_than_a_look_alike() {
     let snapshot = snapshot(&COMPOUND);
-    // Of 99 to 1 the budget of 10,000 asks between 鲁 and 苏, and far more between 8 and B.
+    // 99 to 1 is enough by the budget of 10,000 between 鲁 and 苏, which nobody confuses; between 8 and B twice as much is asked.
     let province = doubtful("苏F8K291", 0, '鲁', 0.99);
     assert!(weigh(&province, &snapshot).is_sure(1e4));
-    assert!(!weigh(&doubtful("苏F8K291", 2, 'B', 0.99), &snapshot).is_sure(1e4));
+    assert!(!weigh(&doubtful("苏F8K291", 2, 'B', 0.98), &snapshot).is_sure(1e4));
     assert!(!weigh(&doubtful("苏F8K291", 0, '鲁', 0.97), &snapshot).is_sure(1e4));
     assert!(!weigh(&province, &snapshot).is_sure(1e5), "it follows the budget");
 }

@@ -94,9 +94,12 @@ fn facts(event: &Event, v: &Visit) -> Vec<(String, String)> {
         facts.push((v.t("是登记车辆的把握"), format!("{:.4}%", event.posterior * 100.0)));
     }
     if event.needed > 0.0 {
-        // A stranger explains the pictures so many times worse; it had to be at least `needed`.
-        let odds = event.ratio.min(event.margin).min(1e12);
-        facts.push((v.t("比陌生车可信多少倍（要求）"), format!("{odds:.0} ({:.0})", event.needed)));
+        // A stranger explains the pictures so many times worse, and the best plate outside of the register so many times.
+        let odds = |of: f64, needed: f64| format!("{:.0} ({needed:.0})", of.min(1e12));
+        facts.push((v.t("比陌生车可信多少倍（要求）"), odds(event.ratio, event.needed)));
+        if event.margin_needed > 0.0 {
+            facts.push((v.t("比最像的外来车牌可信多少倍（要求）"), odds(event.margin, event.margin_needed)));
+        }
     }
     if event.already_inside {
         facts.push((v.t("注意"), v.t("此车进来后没有看到出去，又来了一次：可能有两辆车挂同一车牌")));
