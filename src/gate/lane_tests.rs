@@ -237,7 +237,12 @@ fn a_paid_car_is_let_in_once_however_long_it_stands() {
     assert_eq!(event.vehicle.as_ref().unwrap().household, "2-301");
     assert!(matches!(event.pulse, Some(PulseReport::Pressed { after_ms }) if after_ms < 500.0));
     assert_eq!((event.slots.len(), event.candidates[0].plate.to_string().as_str()), (8, "苏F12345"));
-    assert!(event.ratio >= event.needed && event.margin >= event.margin_needed && event.margin_needed > 0.0 && !event.looks.is_empty());
+    assert!(
+        event.ratio >= event.needed
+            && event.margin >= event.margin_needed
+            && event.margin_needed > 0.0
+            && !event.looks.is_empty()
+    );
     assert_eq!((event.liveness.growth, event.liveness.colour), (Finding::Car, Finding::Car));
     // It survives the way through the store.
     let json = serde_json::to_string(event).unwrap();
