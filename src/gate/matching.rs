@@ -15,12 +15,12 @@
 //! In the margin a plate that readers do not confuse with the car's counts [`BLIND`] times less: whoever wants to be
 //! mistaken for it would have to hit on it among all that are next to the car's.
 //!
-//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin [`MARGIN_SHARE`] of it. The first keeps the promise for strangers
-//! as they come: for any threshold t, the chance that a stranger's pictures ever reach `ratio >= t` is at most 1/t,
-//! however long one looks (Ville's inequality, the ground of Wald's sequential test: Wald, "Sequential Tests of
-//! Statistical Hypotheses", 1945). The second keeps it for each single plate, also one chosen to be mistaken: of the
-//! pictures of any one stranger's plate, at most one in t make a given car look t times likelier than the truth. Both as
-//! far as the reader's probabilities are calibrated (`calibration/`).
+//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin [`MARGIN_SHARE`] of it.
+//! The first keeps the promise for strangers as they come: for any threshold t, the chance that a stranger's pictures ever
+//! reach `ratio >= t` is at most 1/t, however long one looks (Ville's inequality, the ground of Wald's sequential test:
+//! Wald, "Sequential Tests of Statistical Hypotheses", 1945). The second bounds it for each single plate, also one chosen
+//! to be mistaken: of the pictures of any one stranger's plate, at most one in t make a given car look t times likelier than
+//! the truth. Both as far as the reader's probabilities are calibrated (`calibration/`).
 //!
 //! Posteriors are given for "every second car is registered". Adding a car to the register never raises another's: what
 //! the new one takes out of the strangers' mass is less than what it brings.
