@@ -115,8 +115,9 @@ impl<'a> Match<'a> {
 
     /// Is it the likeliest registered plate and no stranger's, by this budget?
     pub fn is_sure(&self, false_open_one_in: f64) -> bool {
-        let needed = self.needed(false_open_one_in);
-        self.best().is_some() && self.ratio >= needed && self.margin >= self.margin_needed(false_open_one_in)
+        self.best().is_some()
+            && self.ratio >= self.needed(false_open_one_in)
+            && self.margin >= self.margin_needed(false_open_one_in)
     }
 
     /// What the margin alone has to reach by this budget.

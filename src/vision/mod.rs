@@ -327,9 +327,7 @@ impl Judges<'_> {
 
     /// Refines rough corners and reads what stands there; none if it is no plate.
     fn read(&mut self, rough: &Quad, score: f32) -> Result<Option<Reading>, VisionError> {
-        let begun = Instant::now();
-        let refined = self.rectifier.refine(self.picture, rough)?;
-        self.timings.rectify += begun.elapsed();
+        let refined = self.refine(rough)?;
         let is_one = |r: &Refined| r.is_plate >= PLATE && r.quad.width() >= self.narrowest;
         let Some(refined) = refined.filter(is_one) else { return Ok(None) };
         if let Effort::Frame { two_rows } = self.effort {
@@ -353,6 +351,14 @@ impl Judges<'_> {
         Ok(best)
     }
 
+    /// Exact corners for rough ones, and the time it took.
+    fn refine(&mut self, rough: &Quad) -> Result<Option<Refined>, VisionError> {
+        let begun = Instant::now();
+        let refined = self.rectifier.refine(self.picture, rough);
+        self.timings.rectify += begun.elapsed();
+        refined
+    }
+
     /// Reads the plate that has these corners.
     fn read_at(
         &mut self,
@@ -372,15 +378,13 @@ impl Judges<'_> {
     }
 
     /// What is not sure of every slot is refined and read once more from another start, and both readings count: how the
-    /// corners happened to fall weighs less then. Costs a far plate's frame a quarter more, and a near one's nothing.
+    /// corners happened to fall weighs less then. Costs one more refinement and reading.
     fn look_twice(&mut self, first: Reading, two_rows: bool) -> Result<Reading, VisionError> {
-        if first.slots.weakest() >= UNSURE || !is_believable(&first) {
+        if !is_in_doubt(&first) {
             return Ok(first);
         }
-        let begun = Instant::now();
         let [along, across] = SECOND_START;
-        let refined = self.rectifier.refine(self.picture, &first.quad.grown(along, across))?;
-        self.timings.rectify += begun.elapsed();
+        let refined = self.refine(&first.quad.grown(along, across))?;
         let Some(refined) = refined.filter(|r| r.is_plate >= PLATE) else { return Ok(first) };
         let second = self.read_at(&refined.quad, two_rows, first.score, refined.is_plate)?;
         Ok(match second.filter(is_believable) {
@@ -392,7 +396,7 @@ impl Judges<'_> {
     /// A reading that is not sure of every slot may have its corners a little wrong: it is read again from other starts,
     /// and the clearest reading counts. Costs three more refinements and readings, for one plate in thirty.
     fn read_again(&mut self, first: Reading) -> Result<Reading, VisionError> {
-        if first.slots.weakest() >= UNSURE || !is_believable(&first) {
+        if !is_in_doubt(&first) {
             return Ok(first);
         }
         let (start, score) = (first.quad, first.score);
@@ -403,6 +407,11 @@ impl Judges<'_> {
         }
         Ok(best)
     }
+}
+
+/// Is it a plate, and some slot of it unsure?
+fn is_in_doubt(reading: &Reading) -> bool {
+    reading.slots.weakest() < UNSURE && is_believable(reading)
 }
 
 /// Is there a plate's worth of characters, and are they more than guesses?
