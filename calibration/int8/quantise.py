@@ -18,6 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "models/training"))
+import augment  # noqa: E402
 import data  # noqa: E402
 import frames  # noqa: E402
 import samples  # noqa: E402
@@ -26,8 +27,8 @@ import trim  # noqa: E402
 
 SEED = 20
 # how many calibration inputs: photographs, and plates or scenes from the painter
-COUNT = {"detector": (96, 64), "corners": (300, 200), "reader": (500, 300)}
-INPUT = {"detector": "image", "corners": "patch", "reader": "plate"}
+COUNT = {"detector": (96, 64), "corners": (300, 200), "reader": (500, 300), "second_reader": (500, 300)}
+INPUT = {"detector": "image", "corners": "patch", "reader": "plate", "second_reader": "plate"}
 # Become integers; everything else stays float32.
 OPERATORS = ["Conv", "Add", "Relu", "Resize", "Concat"]
 
@@ -57,7 +58,7 @@ def plate_inputs(args, role, used):
     loaded, rng = data.load(args.cache), np.random.default_rng(SEED)
     sampler = samples.Sampler(loaded, SEED, pool=300, stamped=args.glyphs)
     photographs, painted = COUNT[role]
-    items = [it for it in loaded["items"] if it["split"] == "train" and (it["exact"] or role == "reader")]
+    items = [it for it in loaded["items"] if it["split"] == "train" and (it["exact"] or role.endswith("reader"))]
     by_source = {}
     for it in items:
         by_source.setdefault(it["source"], []).append(it)
@@ -66,12 +67,21 @@ def plate_inputs(args, role, used):
         it = mine[int(rng.integers(len(mine)))]
         used.append((role, it["path"]))
         quad = data.jitter(it["quad"], rng, 0.015, 0.01)
-        if role == "reader":
-            yield planar(data.flatten(it["image"], quad, it["rows"]))
+        if role.endswith("reader"):
+            layout = data.PLATE if role == "reader" else data.FINE
+            yield planar(data.flatten(it["image"], quad, it["rows"], layout=layout))
         else:
             yield planar(data.warp(it["image"], quad, data.PATCH_RECT, data.PATCH))
     for _ in range(painted):
-        yield planar((sampler.reader(real=0.0) if role == "reader" else sampler.refiner())[0])
+        yield planar(painted_plate(sampler, role))
+
+
+def painted_plate(sampler, role):
+    """A painted plate as this network gets to see it."""
+    if role == "second_reader":
+        (width, height), (left, top) = data.FINE.size, (data.MARGIN.rect[0] - data.FINE.rect[0]).astype(int)
+        return augment.degrade(sampler.clean(real=0.0)[0][top:top + height, left:left + width], sampler.rng, 0.97)
+    return (sampler.reader(real=0.0) if role == "reader" else sampler.refiner())[0]
 
 
 class Inputs(CalibrationDataReader):
@@ -103,8 +113,10 @@ def last_nodes(model):
 
 
 def first_layer(model):
-    """The convolution over the picture: three channels are too few to gain by integers, and it sees the finest steps."""
-    return [next(n.name for n in model.graph.node if n.op_type == "Conv")]
+    """The convolution over the picture, and what comes before it: three channels are too few to gain by integers, and it sees
+    the finest steps."""
+    first = next(i for i, n in enumerate(model.graph.node) if n.op_type == "Conv")
+    return [n.name for n in model.graph.node[:first + 1]]
 
 
 def double_by_copying(model):

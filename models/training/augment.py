@@ -132,6 +132,36 @@ def holder(image, rng, rect):
     return np.clip(image * (1 - cover[..., None]) + paint * cover[..., None], 0, 255).astype(np.uint8)
 
 
+def recess(image, rng, corners):
+    """A bumper's recess, a broad holder or lamps around a plate: what a finder may take for the plate itself.
+
+    RGB uint8 in and out; `corners` [4,2]: the plate's in the picture. The plate stays as it is, and often loses its edge.
+    """
+    h, w = image.shape[:2]
+    centre = corners.mean(0)
+    size = np.linalg.norm(corners[1] - corners[0])
+    grown = (corners - centre) * np.array([rng.uniform(1.1, 1.7), rng.uniform(1.05, 1.8)])
+    outer = (grown + centre + rng.normal(0, 0.04, 2) * size).astype(np.float32)
+    cover, inner = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+    fixed = lambda quad: np.round(quad * 16).astype(np.int32)
+    cv2.fillConvexPoly(cover, fixed(outer), 1.0, cv2.LINE_AA, 4)
+    cv2.fillConvexPoly(inner, fixed(corners), 1.0, cv2.LINE_AA, 4)
+    cover = np.clip(cover - inner, 0, 1) * rng.uniform(0.7, 1.0)
+    ground = image[inner > 0.9].mean(0) if (inner > 0.9).any() else np.full(3, 90.0)
+    base = ground * rng.uniform(0.5, 1.2) if rng.random() < 0.4 else np.full(3, rng.uniform(10, 235)) + rng.normal(0, 8, 3)
+    paint = np.full((h, w, 3), base, np.float32) + np.linspace(rng.uniform(-30, 30), rng.uniform(-30, 30), h, dtype=np.float32)[:, None, None]
+    if rng.random() < 0.5:  # lamps to both sides, or above
+        y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+        spots = [(corners[0] + corners[3]) / 2 + [-0.1 * size, 0], (corners[1] + corners[2]) / 2 + [0.1 * size, 0]]
+        for sx, sy in spots if rng.random() < 0.7 else [(corners[0] + corners[1]) / 2 - [0, 0.08 * size]]:
+            near = np.exp(-((x - sx) ** 2 + (y - sy) ** 2) / (2 * (rng.uniform(0.04, 0.12) * size) ** 2))
+            paint += (near * rng.uniform(60, 220))[..., None]
+    out = np.clip(image * (1 - cover[..., None]) + paint * cover[..., None], 0, 255).astype(np.uint8)
+    if rng.random() < 0.6:
+        cv2.polylines(out, [fixed(outer)], True, tuple(float(v) for v in rng.uniform(0, 255) + rng.normal(0, 8, 3)), 1, cv2.LINE_AA, 4)
+    return out
+
+
 def degrade(image, rng, strength=1.0):
     """RGB uint8 in and out. `strength` below 1 leaves that share of patches untouched."""
     if rng.random() > strength:

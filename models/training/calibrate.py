@@ -24,8 +24,9 @@ def logits_and_truth(run, refiner, cache):
     loaded = data.load(cache)
     dev = [it for it in loaded["items"] if it["split"] == "dev"]
     refine.attach(refine.load_refiner(refiner)[0], dev)
-    x = reader.tensors([dict(it, quad=(it["refined"] or [it["quad"]])[0]) if it["exact"] else it for it in dev])
-    slots, _ = reader.read(reader.load(run), x)
+    cut = [dict(it, quad=(it["refined"] or [it["quad"]])[0]) if it["exact"] else it for it in dev]
+    net = reader.load(run)
+    slots, _ = reader.read(net, reader.tensors(cut, layout=reader.layout(net)))
     return torch.from_numpy(slots), torch.tensor([kinds.encode(it["text"]) for it in dev])
 
 

@@ -1,8 +1,9 @@
-"""Writes detector.onnx, corners.onnx or reader.onnx from a run's best weights, and checks the file against PyTorch.
+"""Writes one of the networks' files from a run's best weights, and checks it against PyTorch.
 
     python export.py detector --run runs/detector --out ../detector.onnx
     python export.py corners  --run runs/refiner  --out ../corners.onnx
     python export.py reader   --run runs/reader   --out ../reader.onnx [--temperature temperature.json]
+    python export.py second_reader --run runs/reader_even --out ../second_reader.onnx [--temperature temperature.json]
 """
 import argparse
 import datetime
@@ -57,6 +58,7 @@ CONTRACTS = {
     "detector": ("image", ["plates"], [(1, 3, 288, 512), (1, 3, 512, 288), (1, 3, 384, 384), (1, 3, 160, 256)]),
     "corners": ("patch", ["corners", "flags"], [(1, 3, 48, 144)]),
     "reader": ("plate", ["slots", "colour"], [(1, 3, 40, 144)]),
+    "second_reader": ("plate", ["slots", "colour"], [(1, 3, 48, 192)]),
 }
 # the detector's input may have any size
 AXES = {"image": {2: "height", 3: "width"}, "plates": {2: "height/8", 3: "width/8"}}
@@ -71,10 +73,10 @@ def build(role, run, temperature):
         fits = lambda size: detector_net.SIZES[size][2:4] == widths
         net = detector_net.Detector(next(size for size in detector_net.SIZES if fits(size)))
     else:
-        net = reader.of(weights) if role == "reader" else Refiner()
+        net = Refiner() if role == "corners" else reader.of(weights)
     net.load_state_dict(weights)
     net.eval()
-    wrapped = {"detector": Scored, "corners": Exported, "reader": lambda n: Tempered(n, temperature)}[role]
+    wrapped = {"detector": Scored, "corners": Exported}.get(role, lambda n: Tempered(n, temperature))
     return wrapped(net).eval()
 
 
@@ -82,7 +84,7 @@ def stamp(path, role, recipe):
     """Writes the metadata that the Rust side checks, and trims the network to what the Rust side leaves to it."""
     model = onnx.load(str(path))
     keys = {"plategate.role": role, "plategate.version": "1", "plategate.trained": f"{datetime.date.today()} {recipe}"}
-    if role == "reader":
+    if role.endswith("reader"):
         keys["plategate.alphabet"] = kinds.ALPHABET
     onnx.helper.set_model_props(model, keys)
     trim.trim(model)

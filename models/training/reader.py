@@ -37,13 +37,21 @@ class Res(nn.Module):
         return F.relu(x + self.b(self.a(x)))
 
 
-class Reader(nn.Module):
-    """[n,3,40,144] in 0..1 -> slots [n,8,75] logits, colour [n,6] logits. Other inputs: `grid` is an eighth of them."""
+def evened(x):
+    """The pictures with the same mean and contrast each, whatever the light; between the colours all stays."""
+    x = x - x.mean((1, 2, 3), keepdim=True)
+    return x / (x.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.02)
 
-    def __init__(self, widths=WIDTHS, grid=(5, 18)):
+
+class Reader(nn.Module):
+    """[n,3,40,144] in 0..1 -> slots [n,8,75] logits, colour [n,6] logits. Other inputs: `grid` is an eighth of them.
+    even: does it see every plate at the same brightness and contrast?"""
+
+    def __init__(self, widths=WIDTHS, grid=(5, 18), even=False):
         super().__init__()
         c1, c2, c3, c4 = widths
         self.grid = grid
+        self.register_buffer("even", torch.ones(()) if even else None)
         self.stem = nn.Sequential(conv(3, c1, 2), conv(c1, c2))
         self.mid = nn.Sequential(conv(c2, c3, 2), Res(c3))
         self.deep = nn.Sequential(conv(c3, c4, 2), Res(c4))
@@ -60,7 +68,7 @@ class Reader(nn.Module):
         nn.init.zeros_(self.layout.weight), nn.init.zeros_(self.layout.bias)
 
     def forward(self, x):
-        low = self.stem((x - 0.45) * 4)
+        low = self.stem((x - 0.45) * 4 if self.even is None else evened(x))
         f = self.deep(self.mid(low))
         pooled = pool(f)
         look = self.attend(f) + self.where + self.layout(pooled).view(-1, kinds.SLOTS, 1, self.grid[1])
@@ -73,9 +81,14 @@ class Reader(nn.Module):
 def of(weights):
     """The reader that these weights are of."""
     widths = tuple(weights[f"{name}.0.weight"].shape[0] for name in ("stem.0", "stem.1", "mid.0", "deep.0"))
-    net = Reader(widths, tuple(weights["where"].shape[1:]))
+    net = Reader(widths, tuple(weights["where"].shape[1:]), "even" in weights)
     net.load_state_dict(weights)
     return net
+
+
+def layout(net):
+    """How plates are laid flat for this reader."""
+    return next(each for each in (data.PLATE, data.FINE) if (each.size[1] // 8, each.size[0] // 8) == net.grid)
 
 
 def on_grid(weights, grid):

@@ -1,10 +1,12 @@
 """Trains readers of several sizes on one stream of samples, on a GPU.
 
-    python reader_gpu.py --cache runs/packed.pkl --glyphs runs/glyphs.npz --minutes 9 --out runs
+    python reader_gpu.py --cache runs/packed.pkl --glyphs runs/glyphs.npz --minutes 9 --out runs [--start low=RUN wide=RUN]
+        [--taught-by RUN RUN]
 
-Writes <out>/reader_<name>/best.pt for each. All see the same samples; a large one, which is not shipped, is their teacher: a
-student's loss is half the true characters', half how far it is from what the teacher says of the picture (Hinton et al.,
-Distilling the knowledge in a neural network, 2015). The teacher says what a blurred 冀 could be taken for.
+Writes <out>/reader_<name>/best.pt for each. All see the same samples. What is not the true characters' of a student's loss, half of
+it, is how far it is from what a teacher says of the picture (Hinton et al., Distilling the knowledge in a neural network, 2015):
+the teacher says what a blurred 冀 could be taken for. That is a large network which learns along and is not shipped, or the mean
+of the networks of --taught-by.
 """
 import argparse
 import json
@@ -22,27 +24,80 @@ import stream
 from training import keep, note, rate
 
 TEACHER = "teacher"
-# name: (channels, input height and width, whether it goes on from --start, its highest learning rate as a share of --top)
+# name: (channels, input height and width, is its input evened?, its highest learning rate as a share of --top)
 NETS = {
     TEACHER: ((40, 64, 112, 224), (48, 192), False, 0.65),
-    "small": (reader.WIDTHS, (48, 192), True, 0.7),
+    "small": (reader.WIDTHS, (48, 192), False, 0.7),
     "wide": ((24, 32, 64, 128), (48, 192), False, 0.9),
-    "low": (reader.WIDTHS, (40, 144), True, 0.3),
+    "even": ((24, 32, 64, 128), (48, 192), True, 0.9),
+    "low": (reader.WIDTHS, (40, 144), False, 0.3),
 }
 TAUGHT_FROM = 0.25  # of the time; before that the teacher knows too little
 DECAY = 0.999  # of the running average
+
+
+def at_size(x, size):
+    """These plates at a network's size."""
+    if x.shape[2:] != size:
+        x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+class Board:
+    """Networks that learn no more: what they say together, the mean of their log-probabilities, teaches."""
+
+    def __init__(self, runs, n, device):
+        self.device = device
+        self.nets = [reader.load(run).to(device, memory_format=torch.channels_last).eval() for run in runs]
+        for net in self.nets:
+            net.requires_grad_(False)
+        self.x = torch.zeros((n, 3, *data.FINE.size[::-1]), device=device)
+        self.said, self.graph = torch.zeros((n, kinds.SLOTS, len(kinds.ALPHABET)), device=device), None
+
+    @torch.no_grad()
+    def _step(self):
+        with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda", cache_enabled=False):
+            each = [net(at_size(self.x, (8 * net.grid[0], 8 * net.grid[1])))[0] for net in self.nets]
+        mean = sum(torch.log_softmax(slots.float(), 2) for slots in each) / len(each)
+        self.said.copy_(torch.softmax(mean, 2))
+
+    def record(self):
+        """Records it as a CUDA graph."""
+        self.graph = recording(self._step, lambda: None)
+
+    def look(self, x):
+        """Reads these plates into `said`."""
+        self.x.copy_(x)
+        self.graph.replay() if self.graph else self._step()
+
+
+def recording(step, before):
+    """A CUDA graph of this step (https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture)."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(4):
+            before()
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    before()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph
 
 
 class Pupil:
     """One network with its optimiser and running average; a step is recorded once and replayed, since launching it costs more."""
 
     def __init__(self, name, n, device, top, start):
-        widths, self.size, goes_on, share = NETS[name]
+        widths, self.size, even, share = NETS[name]
         self.name, self.device, self.top, grid = name, device, top * share, (self.size[0] // 8, self.size[1] // 8)
-        make = lambda: reader.Reader(widths, grid)
+        make = lambda: reader.Reader(widths, grid, even)
         self.net, self.mean = make(), make()
-        if start and goes_on:
-            self.net.load_state_dict(reader.on_grid(reader.load(start).state_dict(), grid))
+        if start:
+            weights = reader.on_grid(reader.load(start).state_dict(), grid)
+            self.net.load_state_dict({**weights, "even": self.net.even} if even else weights)
         self.mean.load_state_dict(self.net.state_dict())
         self.net.to(device, memory_format=torch.channels_last).train()
         self.mean.to(device, memory_format=torch.channels_last).eval()
@@ -58,14 +113,11 @@ class Pupil:
         self.trust = torch.zeros((), device=device)  # in the teacher
         self.said, self.loss = torch.zeros_like(self.taught), torch.zeros((), device=device)
         self.weights = torch.ones(kinds.SLOTS, device=device)
-        self.weights[0] = 2.0  # the province is the hardest
         self.graph, self.steps, self.losses = None, 0, []
 
     def see(self, x):
         """These plates at its own size."""
-        if x.shape[2:] != self.size:
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True, align_corners=False)
-        return x.contiguous(memory_format=torch.channels_last)
+        return at_size(x, self.size)
 
     def _step(self):
         with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda", cache_enabled=False):
@@ -82,21 +134,11 @@ class Pupil:
         self.said.copy_(torch.softmax(slots.detach(), 2)), self.loss.copy_(loss.detach())
 
     def record(self):
-        """Records a step as a CUDA graph (https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture)."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(4):
-                self.opt.zero_grad(set_to_none=True)
-                self._step()
-        torch.cuda.current_stream().wait_stream(side)
-        self.opt.zero_grad(set_to_none=True)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self._step()
+        """Records a step."""
+        self.graph = recording(self._step, lambda: self.opt.zero_grad(set_to_none=True))
 
     def learn(self, x, text, colour, done, teacher=None):
-        """One step; teacher: the pupil whose answer about the same plates counts half, or None."""
+        """One step; teacher: whose answer about the same plates counts half, or None."""
         self.rate.fill_(rate(done, self.top))
         self.x.copy_(x), self.text.copy_(text), self.colour.copy_(colour)
         if teacher:
@@ -133,15 +175,21 @@ class Pupil:
         print(self.name, brief, {k: result[k] for k in ("seen", "drawn", "per_second", "seconds", "score", "loss")}, flush=True)
 
 
-def recorded(pupil):
-    """Records a pupil's step where that can be done."""
-    if pupil.device.type != "cuda":
+def recorded(one):
+    """Records a pupil's or the board's step where that can be done."""
+    if one.device.type != "cuda":
         return
     try:
-        pupil.record()
+        one.record()
     except RuntimeError as error:
-        print(f"{pupil.name}: not recorded: {error}", flush=True)
-        pupil.graph = None
+        print(f"not recorded: {error}", flush=True)
+        one.graph = None
+
+
+def begins(text):
+    """NAME=RUN"""
+    name, run = text.split("=", 1)
+    return name, Path(run)
 
 
 def main():
@@ -155,8 +203,10 @@ def main():
     parser.add_argument("--top", type=float, default=4e-3)
     parser.add_argument("--transplanted", type=float, default=0.5)
     parser.add_argument("--every", type=float, default=60, help="seconds between two looks at dev")
-    parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS), help="the teacher first, if at all")
-    parser.add_argument("--start", type=Path, help="a run of today's widths that `small` and `low` begin with")
+    parser.add_argument("--nets", nargs="+", default=[TEACHER, "small", "wide", "low"], choices=list(NETS), help="the teacher first, if at all")
+    parser.add_argument("--start", nargs="+", type=begins, default=[], metavar="NAME=RUN", help="what these begin with: a run of their widths")
+    parser.add_argument("--taught-by", nargs="+", type=Path, default=[], help="runs whose mean teaches from the beginning")
+    parser.add_argument("--province", type=float, default=2.0, help="how much the first slot counts, the others one each")
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     args = parser.parse_args()
     begin = time.time()
@@ -170,20 +220,26 @@ def main():
     views = [reader.tensors(dev, 0.01, layout=data.FINE), reader.tensors(refined, layout=data.FINE)]
     views = [(x * 255).round().to(torch.uint8).to(device) for x in views]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
-    pupils = [Pupil(name, args.batch, device, args.top, args.start) for name in args.nets]
+    start = dict(args.start)
+    pupils = [Pupil(name, args.batch, device, args.top, start.get(name)) for name in args.nets]
+    for pupil in pupils:
+        pupil.weights[0] = args.province  # the hardest
+    board = Board(args.taught_by, args.batch, device) if args.taught_by else None
     buffer = stream.Buffer(args.buffer, device)
     while buffer.written < min(buffer.size, 4 * args.batch):
         buffer.fill(feed, wait=True)
     print(f"{buffer.written} samples after {time.time() - begin:.0f} s, {args.processes} processes, {device}", flush=True)
-    for pupil in pupils:
-        recorded(pupil)
+    for one in [*pupils, *([board] if board else [])]:
+        recorded(one)
     print(f"ready after {time.time() - begin:.0f} s", flush=True)
     seen, last, checked = 0, 0, time.time()
     while True:
         done = (time.time() - begin) / (args.minutes * 60)
         buffer.fill(feed)
         x, text, colour = buffer.draw(args.batch)
-        teacher = pupils[0] if pupils[0].name == TEACHER and done > TAUGHT_FROM else None
+        teacher = board or (pupils[0] if pupils[0].name == TEACHER and done > TAUGHT_FROM else None)
+        if board:
+            board.look(x)
         for pupil in pupils:
             pupil.learn(x, text, colour, done, teacher)
         seen += args.batch

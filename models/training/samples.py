@@ -11,7 +11,12 @@ import transplant
 # how often a source is drawn for the reader, before provinces are balanced inside it
 READER_SOURCES = {"web_passerby": 5, "ccpd_base_zk": 2.5, "ccpd_green_djq": 4, "ccpd_jk": 1, "ccpd_misc": 0.8,
                   "easypr_has": 4, "hyperlpr_finemap": 3.5, "lprnet_chenwj": 3.5, "lprnet_sirius": 2.5}
+RECESSED = 0.2  # the share of the refiner's plates with something around them that could be taken for the plate
 HELD = 0.2  # the share of the reader's plates that get a holder
+# The errors that a refiner learns to mend, for data.jitter: a finder's usual ones, and for this share of the plates those of
+# a finder that took a bumper's recess or a holder for the plate.
+FAR_OFF = 0.35
+FAR = dict(each=0.03, shift=0.07, scale=0.17, turn=0.05)
 REFINER_SOURCES = {"web_passerby": 4, "ccpd_base_zk": 3, "ccpd_green_djq": 4, "ccpd_jk": 1.5, "ccpd_misc": 0.8}
 
 
@@ -122,7 +127,7 @@ class Sampler:
     def refiner(self):
         """(patch [48,144,3] uint8, corners [8] in patch pixels, are they known, is it a plate, two rows 0/1/-1)."""
         rng, r = self.rng, self.rng.random()
-        rough = dict(each=rng.uniform(0.008, 0.04), shift=0.03, scale=0.05, turn=0.03)
+        rough = FAR if rng.random() < FAR_OFF else dict(each=rng.uniform(0.008, 0.04), shift=0.03, scale=0.05, turn=0.03)
         if r < 0.20:  # no plate
             source = self.small if rng.random() < 0.35 else self.wide
             image = source[int(rng.integers(len(source)))]
@@ -146,5 +151,7 @@ class Sampler:
             quad = data.jitter(true, rng, **rough)
             out, strength = data.warp(plate.image, quad, data.PATCH_RECT, data.PATCH, self._ground(data.PATCH)), 0.97
         m = cv2.getPerspectiveTransform(quad, data.PATCH_RECT)
-        corners = cv2.perspectiveTransform(true[None], m)[0].reshape(8)
-        return augment.degrade(out, rng, strength), corners, 1, 1, int(rows == 2)
+        corners = cv2.perspectiveTransform(true[None], m)[0]
+        if rng.random() < RECESSED:
+            out = augment.recess(out, rng, corners)
+        return augment.degrade(out, rng, strength), corners.reshape(8), 1, 1, int(rows == 2)

@@ -29,7 +29,8 @@ impl Eyes {
         if !settings.provider.builds_engines() {
             return Vision::load(&settings).map(|vision| Eyes::Loaded(Box::new(vision)));
         }
-        for network in ["detector", "corners", "reader"] {
+        let second = settings.second_reader.then_some("second_reader");
+        for network in ["detector", "corners", "reader"].into_iter().chain(second) {
             Model::read(&settings, network)?;
         }
         Ok(Eyes::ToBuild(Box::new(settings)))

@@ -10,7 +10,7 @@ use super::{Problem, within};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vision {
-    /// The folder with `detector.onnx`, `corners.onnx` and `reader.onnx`; found by itself when not set.
+    /// The folder with `detector.onnx`, `corners.onnx`, `reader.onnx` and `second_reader.onnx`; found by itself when not set.
     pub models: Option<PathBuf>,
     /// ONNX Runtime's shared library; found by itself when not set.
     pub onnxruntime: Option<PathBuf>,
@@ -32,6 +32,8 @@ pub struct Vision {
     pub search_px: usize,
     /// The narrowest plate worth reading, pixels of the frame.
     pub narrowest_plate_px: f32,
+    /// Is what the reader doubts shown to a second, larger reader as well? Costs about 3 ms for such a frame and 10 MB.
+    pub second_reader: bool,
     /// While something moves, only every so-manieth frame is read; the frame that woke the lane always is.
     pub read_every: u32,
     /// Is a lane that does not change left unread?
@@ -53,6 +55,7 @@ impl Default for Vision {
             lane: None,
             search_px: 608,
             narrowest_plate_px: 40.0,
+            second_reader: true,
             read_every: 1,
             sleep_when_still: true,
             look_again_ms: 1000,

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! In the margin a plate that readers do not confuse with the car's counts [`BLIND`] times less: whoever wants to be
-//! mistaken for it would have to hit on it among all that are next to the car's.
+//! mistaken for it would have to hit on it among all that are next to the car's. One that differs in the province alone counts
+//! [`ELSEWHERE`] times less: it would have to be the one car of that number in its province.
 //!
 //! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin [`MARGIN_SHARE`] of it.
 //! The first keeps the promise for strangers as they come: for any threshold t, the chance that a stranger's pictures ever
@@ -26,7 +27,7 @@
 //! the new one takes out of the strangers' mass is less than what it brings.
 
 use super::strangers::Strangers;
-use crate::plate::{ALPHABET, Plate, SLOTS};
+use crate::plate::{ALPHABET, PROVINCES, Plate, SLOTS};
 use crate::register::{Snapshot, Vehicle, are_alike, confusable};
 use crate::vision::SlotProbabilities;
 
@@ -47,6 +48,11 @@ const LEAST_MARGIN: f64 = 10.0;
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
 /// (docs/decisions/2026-11-26-blind-neighbours.md).
 const BLIND: f64 = MARGIN_SHARE * NEIGHBOURS_EACH;
+/// How much less a plate counts in the margin that is the car's but for the province. By the strangers' model thirty other
+/// provinces share what two thirds of the home province have, so it comes some forty-five times more seldom than another
+/// neighbour; a province that can hardly be read must not do all the same, so that much is not made of it
+/// (docs/decisions/2026-11-27-second-reader.md).
+const ELSEWHERE: f64 = 5.0;
 /// A registered plate that explains the pictures this many times worse than the best is no rival.
 const CLEARLY: f64 = 100.0;
 /// Likelihoods this many times below the best plate's do not matter to any sum.
@@ -272,10 +278,9 @@ impl Roster {
     /// The likelihood of the best plate that is not registered: one next to this car's, or the one read; those that are no
     /// look-alikes of the car's count less.
     fn best_outsider(&self, car: &Car, l: f64, p: &Evidence, read: Plate, confidence: f64) -> f64 {
-        let worth = |alike: bool| if alike { 1.0 } else { 1.0 / BLIND };
         let mut best: f64 = 1e-300;
         if !self.holds(read.slots()) {
-            best = best.max(confidence * worth(differs_in_confusables(&car.slots, read.slots())));
+            best = best.max(confidence * worth(&car.slots, read.slots()));
         }
         for s in 0..SLOTS {
             let own = car.slots[s] as usize;
@@ -284,9 +289,9 @@ impl Roster {
                 if c == own || rest * pc <= best {
                     continue;
                 }
-                let likelihood = rest * pc * worth(confusable(ALPHABET[own], ALPHABET[c]));
                 let mut other = car.slots;
                 other[s] = c as u8;
+                let likelihood = rest * pc * worth(&car.slots, &other);
                 if likelihood > best && Plate::from_slots(other).is_some() && !self.holds(&other) {
                     best = likelihood;
                 }
@@ -294,6 +299,21 @@ impl Roster {
         }
         best
     }
+}
+
+/// How much a plate counts in a car's margin, 0..1.
+fn worth(car: &[u8; SLOTS], other: &[u8; SLOTS]) -> f64 {
+    if differs_in_confusables(car, other) {
+        1.0
+    } else if car[1..] == other[1..] && is_province(car[0]) && is_province(other[0]) {
+        1.0 / ELSEWHERE
+    } else {
+        1.0 / BLIND
+    }
+}
+
+fn is_province(index: u8) -> bool {
+    PROVINCES.contains(&ALPHABET[usize::from(index)])
 }
 
 /// Do two plates differ in nothing but characters that readers take for each other?

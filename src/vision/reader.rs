@@ -8,18 +8,27 @@ use crate::config;
 use crate::picture::{Picture, Quad};
 use crate::plate::{ALPHABET, SLOTS};
 
-const WIDTH: usize = 144;
-const HEIGHT: usize = 40;
-/// Where a single-row plate is laid.
-const PLATE: Quad = rect(6.0, 138.0);
-/// Where the upper and the lower row of a double-row plate are laid, side by side.
-const UPPER: Quad = rect(6.0, 50.0);
-const LOWER: Quad = rect(50.0, 138.0);
 /// The upper row's share of a double-row plate's height.
 const SPLIT: f32 = 5.0 / 12.0;
 
-const fn rect(left: f32, right: f32) -> Quad {
-    Quad([[left, 4.0], [right, 4.0], [right, 36.0], [left, 36.0]])
+/// How a plate is laid flat for a reader.
+struct Layout {
+    width: usize,
+    height: usize,
+    /// Left, top, right and bottom of a single-row plate.
+    plate: [f32; 4],
+    /// Where a double-row plate's lower row begins, right of the upper one.
+    beside: usize,
+}
+
+const FIRST: Layout = Layout { width: 144, height: 40, plate: [6.0, 4.0, 138.0, 36.0], beside: 50 };
+const SECOND: Layout = Layout { width: 192, height: 48, plate: [8.0, 5.0, 184.0, 43.0], beside: 67 };
+
+impl Layout {
+    fn rect(&self, left: f32, right: f32) -> Quad {
+        let [_, top, _, bottom] = self.plate;
+        Quad([[left, top], [right, top], [right, bottom], [left, bottom]])
+    }
 }
 
 /// What was read off one flat plate.
@@ -32,17 +41,28 @@ pub struct Read {
     pub sharpness: f32,
 }
 
-/// The reader.
+/// A reader.
 pub struct Reader {
     network: Network,
+    layout: &'static Layout,
 }
 
 impl Reader {
     /// Reads `reader.onnx`.
     pub fn load(settings: &config::Vision) -> Result<Reader, VisionError> {
-        let session = Model::read(settings, "reader")?.session(settings, &[])?;
+        Reader::of(settings, "reader", &FIRST)
+    }
+
+    /// Reads `second_reader.onnx`: larger, of a finer picture of the plate whose brightness and contrast it evens out, for
+    /// what the first one doubts.
+    pub fn load_second(settings: &config::Vision) -> Result<Reader, VisionError> {
+        Reader::of(settings, "second_reader", &SECOND)
+    }
+
+    fn of(settings: &config::Vision, role: &'static str, layout: &'static Layout) -> Result<Reader, VisionError> {
+        let session = Model::read(settings, role)?.session(settings, &[])?;
         let answers: [(&str, &[usize]); 2] = [("slots", &[1, SLOTS, ALPHABET.len()]), ("colour", &[1, 6])];
-        Ok(Reader { network: Network::new(session, "plate", [WIDTH, HEIGHT], &answers)? })
+        Ok(Reader { network: Network::new(session, "plate", [layout.width, layout.height], &answers)?, layout })
     }
 
     /// How long the network has run since this was last asked.
@@ -67,15 +87,17 @@ impl Reader {
     }
 
     fn flatten(&mut self, picture: &Picture, quad: &Quad, two_rows: bool) -> bool {
-        let plate = self.network.planes();
+        let (plate, layout) = (self.network.planes(), self.layout);
+        let [left, _, right, _] = layout.plate;
         if !two_rows {
-            return plate.warp(picture, quad, &PLATE, 0..WIDTH);
+            return plate.warp(picture, quad, &layout.rect(left, right), 0..layout.width);
         }
         let unit = Quad([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]);
         let Some(inner) = Homography::between(&unit, quad) else { return false };
         let part = |a: f32, b: f32| inner.apply_quad(&Quad([[0.0, a], [1.0, a], [1.0, b], [0.0, b]]));
-        plate.warp(picture, &part(0.0, SPLIT), &UPPER, 0..50)
-            && plate.warp(picture, &part(SPLIT, 1.0), &LOWER, 50..WIDTH)
+        let (beside, between) = (layout.beside, layout.beside as f32);
+        plate.warp(picture, &part(0.0, SPLIT), &layout.rect(left, between), 0..beside)
+            && plate.warp(picture, &part(SPLIT, 1.0), &layout.rect(between, right), beside..layout.width)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who comes: neighbours, strangers as they come, strangers chosen to be mistaken, tricksters, and who is registered.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,13 +13,16 @@ use serde::Deserialize;
 use super::spoof::Trick;
 use crate::cli::Usage;
 use crate::picture::Quad;
-use crate::plate::{ALPHABET, Plate};
+use crate::plate::{ALPHABET, PROVINCES, Plate, alphabet_index};
 use crate::register::{Dues, Snapshot, Vehicle, confusable};
 
 /// Cars that are registered.
 pub const REGISTERED: usize = 103;
 /// A photographed plate narrower than this, pixels, cannot be shown near the camera.
 const NARROWEST: f32 = 80.0;
+/// A photograph that shows less than this beside the plate, to the left or the right, plate widths, shows no car: what is made
+/// up there would begin at the plate's very edge.
+const BESIDE: f32 = 0.2;
 /// A photographed plate that leans by more than this, radians (20 degrees), was not taken by a camera that hangs straight.
 const LEANING: f32 = 0.35;
 
@@ -87,21 +91,34 @@ struct Row {
     split: String,
 }
 
-/// The photographs of a manifest that show a car with a plate whose corners are known, wide and level enough for a gate.
-pub fn shots(folder: &Path, manifest: &Path, splits: &[String]) -> anyhow::Result<Vec<Shot>> {
-    let name = manifest.display();
-    let file = std::fs::File::open(manifest).with_context(|| format!("{name}"))?;
+#[derive(Deserialize)]
+struct LeftOut {
+    path: String,
+}
+
+/// The rows of a TSV with a header.
+fn rows<T: serde::de::DeserializeOwned>(list: &Path) -> anyhow::Result<Vec<T>> {
+    let file = std::fs::File::open(list).with_context(|| format!("{}", list.display()))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(file);
+    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{}", list.display()))
+}
+
+/// The photographs of a manifest that show a car with a plate whose corners are known, wide and level enough for a gate, but
+/// for those of the list `left_out` (column `path`).
+pub fn shots(folder: &Path, manifest: &Path, splits: &[String], left_out: Option<&Path>) -> anyhow::Result<Vec<Shot>> {
+    let name = manifest.display();
+    let left_out: Vec<LeftOut> = left_out.map(rows).transpose()?.unwrap_or_default();
+    let left_out: HashSet<String> = left_out.into_iter().map(|row| row.path).collect();
     let mut shots = Vec::new();
-    for row in reader.deserialize() {
-        let row: Row = row.with_context(|| format!("{name}"))?;
-        let wanted = splits.is_empty() || splits.contains(&row.split);
+    for row in rows::<Row>(manifest)? {
+        let wanted = (splits.is_empty() || splits.contains(&row.split)) && !left_out.contains(&row.path);
         let whole = !matches!(row.kind.as_str(), "crop" | "background");
         let (Ok(plate), Ok(Some(quad))) = (row.text.parse(), super::super::eval::corners(&row.corners)) else {
             continue;
         };
-        if wanted && whole && quad.width() >= NARROWEST && lean(&quad) <= LEANING {
-            shots.push(Shot { path: folder.join(row.path), plate, quad });
+        let path = folder.join(row.path);
+        if wanted && whole && quad.width() >= NARROWEST && lean(&quad) <= LEANING && beside(&path, &quad)? >= BESIDE {
+            shots.push(Shot { path, plate, quad });
         }
     }
     if shots.len() < 20 {
@@ -109,6 +126,13 @@ pub fn shots(folder: &Path, manifest: &Path, splits: &[String]) -> anyhow::Resul
         return Err(Usage(why).into());
     }
     Ok(shots)
+}
+
+/// How much the photograph shows beside the plate, to the left or the right, whichever is less: plate widths.
+fn beside(path: &Path, quad: &Quad) -> anyhow::Result<f32> {
+    let (width, _) = image::image_dimensions(path).with_context(|| format!("{}", path.display()))?;
+    let [left, _, right, _] = quad.bounds();
+    Ok(left.min(width as f32 - right) / quad.width())
 }
 
 /// By how much the plate's rows lean from the level, radians 0..=pi.
@@ -147,7 +171,8 @@ pub fn register(plates: &[Plate]) -> Arc<Snapshot> {
     Arc::new(Snapshot::new(plates.iter().map(paid).collect()))
 }
 
-/// A plate that differs from this one in one or two characters; seven times of ten in those that readers confuse.
+/// A plate that differs from this one in one or two characters; seven times of ten in those that readers confuse. In the first
+/// place stands another province.
 pub fn look_alike(of: Plate, rng: &mut ChaCha8Rng) -> Plate {
     let serial = &ALPHABET[1..35];
     loop {
@@ -155,8 +180,13 @@ pub fn look_alike(of: Plate, rng: &mut ChaCha8Rng) -> Plate {
         let length = slots.iter().filter(|s| **s != 0).count();
         let confused = rng.random_bool(0.7);
         for _ in 0..rng.random_range(1..=2) {
-            let at = rng.random_range(1..length);
+            let at = rng.random_range(0..length);
             let now = ALPHABET[slots[at] as usize];
+            if at == 0 {
+                let other = PROVINCES.choose(rng).filter(|_| PROVINCES.contains(&now));
+                slots[0] = other.and_then(|other| alphabet_index(*other)).unwrap_or(slots[0]);
+                continue;
+            }
             let pairs: Vec<usize> = (1..35).filter(|&i| confusable(now, ALPHABET[i])).collect();
             let new = match pairs.choose(rng).filter(|_| confused) {
                 Some(&pair) => pair,
@@ -186,6 +216,31 @@ mod tests {
             confused += usize::from(differ.iter().all(|(a, b)| confusable(*a, *b)));
         }
         assert!(confused > 80, "{confused}");
+    }
+
+    #[test]
+    fn photographs_without_a_car_around_the_plate_and_those_left_out_are_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let (list, out) = (folder.path().join("list.tsv"), folder.path().join("out.tsv"));
+        let mut rows = "path\ttext\tcorners\tkind\tsplit\n".to_owned();
+        for n in 0..23 {
+            let left = if n == 7 { 15 } else { 40 };
+            let right = left + 100;
+            rows += &format!("{n}.png\t苏F{n:05}\t{left},50,{right},50,{right},80,{left},80\tfull_frame\tdev\n");
+            image::RgbImage::new(180, 120).save(folder.path().join(format!("{n}.png"))).unwrap();
+        }
+        std::fs::write(&list, rows).unwrap();
+        std::fs::write(&out, "path\twhy\n3.png\ta box is drawn on it\n9.png\ttwo plates\n").unwrap();
+        let names = |left_out: Option<&Path>| -> Vec<String> {
+            let shots = shots(folder.path(), &list, &["dev".into()], left_out).unwrap();
+            shots.iter().map(|shot| shot.path.file_stem().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        let all: Vec<String> = (0..23).filter(|n| *n != 7).map(|n| n.to_string()).collect();
+        assert_eq!(names(None), all);
+        assert_eq!(names(Some(&out)), all.into_iter().filter(|n| n != "3" && n != "9").collect::<Vec<_>>());
+        std::fs::write(&out, "name\n3.png\n").unwrap();
+        let error = shots(folder.path(), &list, &[], Some(&out)).unwrap_err();
+        assert!(format!("{error:#}").contains("out.tsv"), "{error:#}");
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub struct Args {
     /// Only photographs whose column split (or set) is this; may be given more than once.
     #[arg(long, value_name = "NAME")]
     split: Vec<String>,
+    /// Leave these photographs out: a TSV with a header and the column path, as in the manifest.
+    #[arg(long, value_name = "FILE", requires = "photos")]
+    leave_out: Option<PathBuf>,
     /// Frames of an approach, one every 80 milliseconds.
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(4..=200))]
     frames: u16,

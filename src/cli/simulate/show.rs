@@ -76,7 +76,7 @@ impl Show {
                 replayed(file, args.seed)?
             }
             (_, Some(folder), Some(manifest)) => {
-                let mut shots = cast::shots(folder, manifest, &args.split)?;
+                let mut shots = cast::shots(folder, manifest, &args.split, args.leave_out.as_deref())?;
                 shots.retain(|shot| !is_service(shot.plate));
                 Source::Photos(Cast::draw(shots, args.seed))
             }

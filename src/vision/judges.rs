@@ -1,0 +1,262 @@
+//! Judging finds: exact corners, a reading, and another where the first is in doubt.
+
+use std::time::Instant;
+
+use super::detector::Found;
+use super::legibility::legibility;
+use super::reader::Reader;
+use super::rectifier::{Rectifier, Refined};
+use super::{Reading, SlotProbabilities, Timings, UNSURE, VisionError};
+use crate::picture::{Picture, Quad, drop_covered};
+
+/// A find that the refiner believes less is none.
+const PLATE: f32 = 0.5;
+/// A find that the refiner believes to have two rows with more than this probability may have two, or one.
+const MAYBE_TWO_ROWS: f32 = 0.1;
+/// Where a frame's second look begins: the corners with a little of the surroundings; growth along and across.
+const SECOND_START: [f32; 2] = [1.06, 1.1];
+/// Two looks whose plates differ by more than this in the logarithm of their width did not see the same.
+const APART: f32 = 0.1;
+/// Where those tries begin: the corners as they are, with the surroundings, and a little inside; growth along and across.
+const OTHER_STARTS: [[f32; 2]; 3] = [[1.0, 1.0], [1.1, 1.15], [0.95, 0.9]];
+/// The detector's corners of a plate that is wide enough are not narrower than this share of that.
+const SURELY_NARROWER: f32 = 0.7;
+/// A reading is dropped if the characters of the likeliest plate are less likely than this on (geometric) average: lamps, grilles,
+/// lettering. Of 2,649 plates that are read right one is below 0.9.
+const BELIEVABLE: f32 = 0.7;
+
+/// How hard a picture is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// A frame, after which comes another: every plate is read once, what is in doubt twice. What may be one row or two is
+    /// first read as `two_rows` says, which is the other way round in the next frame.
+    Frame { two_rows: bool },
+    /// A photograph: what is in doubt is read again.
+    Photograph,
+}
+
+/// The networks that judge one find, and the picture it is on.
+pub(super) struct Judges<'a> {
+    pub rectifier: &'a mut Rectifier,
+    pub reader: &'a mut Reader,
+    /// Asked about what the reader doubts.
+    pub second_reader: Option<&'a mut Reader>,
+    pub picture: &'a Picture,
+    pub timings: &'a mut Timings,
+    /// Narrower plates are not read, pixels.
+    pub narrowest: f32,
+    pub effort: Effort,
+}
+
+impl Judges<'_> {
+    /// Reads all finds into `readings`, best first; of those that cover one another only the best stays.
+    pub(super) fn judge(&mut self, found: &[Found], readings: &mut Vec<Reading>) -> Result<(), VisionError> {
+        for find in found {
+            // The detector's corners are off by a few per cent; what is much too small need not be refined either.
+            if find.quad.width() < SURELY_NARROWER * self.narrowest {
+                continue;
+            }
+            let reading = self.read(&find.quad, find.score)?;
+            if let Some(reading) = reading.filter(is_believable) {
+                readings.push(if self.effort == Effort::Photograph { self.read_again(reading)? } else { reading });
+            }
+        }
+        readings.sort_unstable_by(|a, b| (b.score * b.confidence()).total_cmp(&(a.score * a.confidence())));
+        drop_covered(readings, |r| &r.quad);
+        Ok(())
+    }
+
+    /// Refines rough corners and reads what stands there; none if it is no plate.
+    pub(super) fn read(&mut self, rough: &Quad, score: f32) -> Result<Option<Reading>, VisionError> {
+        let refined = self.refine(rough)?;
+        let is_one = |r: &Refined| r.is_plate >= PLATE && r.quad.width() >= self.narrowest;
+        let Some(refined) = refined.filter(is_one) else { return Ok(None) };
+        if let Effort::Frame { two_rows } = self.effort {
+            let may_be_either = (MAYBE_TWO_ROWS..1.0 - MAYBE_TWO_ROWS).contains(&refined.two_rows);
+            let two_rows = if may_be_either { two_rows } else { refined.two_rows > 0.5 };
+            let read = self.read_at(&refined.quad, two_rows, score, refined.is_plate)?;
+            // Single rows seen askew are taken for two, surely even: what is not legible so is read the other way.
+            if refined.two_rows > MAYBE_TWO_ROWS && !read.as_ref().is_some_and(is_believable) {
+                return self.read_at(&refined.quad, !two_rows, score, refined.is_plate);
+            }
+            return read.map(|first| self.look_twice(first, two_rows)).transpose();
+        }
+        let mut best = self.read_at(&refined.quad, false, score, refined.is_plate)?;
+        // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
+        let mut two_rows = false;
+        if refined.two_rows > MAYBE_TWO_ROWS
+            && let Some(two) = self.read_at(&refined.quad, true, score, refined.is_plate)?
+            && best.as_ref().is_none_or(|one| legibility(&two.slots) > legibility(&one.slots))
+        {
+            (best, two_rows) = (Some(two), true);
+        }
+        match best {
+            Some(best) if is_in_doubt(&best) => self.second_opinion(best, &refined.quad, two_rows).map(Some),
+            best => Ok(best),
+        }
+    }
+
+    /// Exact corners for rough ones, and the time it took.
+    fn refine(&mut self, rough: &Quad) -> Result<Option<Refined>, VisionError> {
+        let begun = Instant::now();
+        let refined = self.rectifier.refine(self.picture, rough);
+        self.timings.rectify += begun.elapsed();
+        refined
+    }
+
+    /// Reads the plate that has these corners.
+    pub(super) fn read_at(
+        &mut self,
+        quad: &Quad,
+        two_rows: bool,
+        score: f32,
+        is_plate: f32,
+    ) -> Result<Option<Reading>, VisionError> {
+        let begun = Instant::now();
+        let read = self.reader.read(self.picture, quad, two_rows)?;
+        self.timings.read += begun.elapsed();
+        self.timings.reads += 1;
+        Ok(read.map(|r| {
+            let (slots, colours, sharpness) = (r.slots, r.colours, r.sharpness);
+            Reading { quad: *quad, score, is_plate, slots, colours, sharpness }
+        }))
+    }
+
+    /// What is not sure of every slot is refined and read once more from another start, so that how the corners happened to
+    /// fall weighs less, and shown to the second reader; all of that counts. Costs one more refinement and two readings.
+    fn look_twice(&mut self, first: Reading, two_rows: bool) -> Result<Reading, VisionError> {
+        if !is_in_doubt(&first) {
+            return Ok(first);
+        }
+        let [along, across] = SECOND_START;
+        let refined = self.refine(&first.quad.grown(along, across))?.filter(|r| r.is_plate >= PLATE);
+        let again = match refined {
+            Some(refined) => self.read_at(&refined.quad, two_rows, first.score, refined.is_plate)?,
+            None => None,
+        };
+        let Some(again) = again.filter(is_believable) else { return Ok(first) };
+        let at = again.quad;
+        let reading = if are_apart(&first.quad, &again.quad) {
+            clearer(first, again)
+        } else {
+            Reading { slots: first.slots.and(&again.slots), ..first }
+        };
+        self.second_opinion(reading, &at, two_rows)
+    }
+
+    /// What the second reader says of the plate at these corners counts as much as the reading does, if there is a second
+    /// reader and it sees a plate.
+    fn second_opinion(&mut self, reading: Reading, at: &Quad, two_rows: bool) -> Result<Reading, VisionError> {
+        let Some(reader) = self.second_reader.as_deref_mut() else { return Ok(reading) };
+        let begun = Instant::now();
+        let second = reader.read(self.picture, at, two_rows)?;
+        self.timings.read += begun.elapsed();
+        self.timings.reads += 1;
+        Ok(match second.filter(|second| is_a_plates(&second.slots)) {
+            Some(second) => Reading { slots: reading.slots.and(&second.slots), ..reading },
+            None => reading,
+        })
+    }
+
+    /// A reading that is not sure of every slot may have its corners a little wrong: it is read again from other starts,
+    /// and the clearest reading counts. Costs three more refinements and readings, for one plate in thirty.
+    pub(super) fn read_again(&mut self, first: Reading) -> Result<Reading, VisionError> {
+        if !is_in_doubt(&first) {
+            return Ok(first);
+        }
+        let (start, score) = (first.quad, first.score);
+        let mut best = first;
+        for [along, across] in OTHER_STARTS {
+            if let Some(again) = self.read(&start.grown(along, across), score)? {
+                best = clearer(best, again);
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// Is it a plate, and some slot of it unsure?
+fn is_in_doubt(reading: &Reading) -> bool {
+    reading.slots.weakest() < UNSURE && is_believable(reading)
+}
+
+/// Is a plate's text read, and more than guessed?
+pub(super) fn is_believable(reading: &Reading) -> bool {
+    is_a_plates(&reading.slots)
+}
+
+/// Is there a plate's worth of characters, and are they more than guesses?
+fn is_a_plates(slots: &SlotProbabilities) -> bool {
+    let written = slots.best().iter().filter(|(i, _)| *i != 0).count();
+    written >= 6 && legibility(slots) >= BELIEVABLE.ln()
+}
+
+/// The one of two readings that is rather a plate's; the first where both are.
+fn clearer(first: Reading, second: Reading) -> Reading {
+    if legibility(&second.slots) > legibility(&first.slots) { second } else { first }
+}
+
+/// Are two looks' corners so different that one of them is not the plate's: a bumper's recess, a holder?
+fn are_apart(a: &Quad, b: &Quad) -> bool {
+    (a.width() / b.width()).ln().abs() > APART
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Vision;
+    use super::*;
+    use crate::camera::rendered::paint_plate;
+    use crate::config;
+    use crate::plate::Colour;
+
+    /// A flat blue plate, so many pixels wide, before a grey wall by dusk, with so much noise.
+    fn wall(width: usize, noise: f32) -> Picture {
+        let plate = paint_plate(&"苏F8K291".parse().unwrap(), Colour::Blue).shrunk_to(width);
+        let mut picture = Picture::filled(640, 360, [96, 96, 96]);
+        for y in 0..plate.height {
+            let (from, to) = (3 * plate.width * y, 3 * ((150 + y) * picture.width + 250));
+            picture.bgr[to..to + 3 * plate.width].copy_from_slice(&plate.bgr[from..from + 3 * plate.width]);
+        }
+        for (i, v) in picture.bgr.iter_mut().enumerate() {
+            *v = (f32::from(*v) * 0.3 + 40.0 + noise * ((i * 7919 % 1009) as f32 * 0.7).sin()) as u8;
+        }
+        picture
+    }
+
+    #[test]
+    fn only_what_is_in_doubt_is_shown_to_the_second_reader() {
+        let load = |second_reader| Vision::load(&config::Vision { second_reader, ..Default::default() }).unwrap();
+        let (mut with, mut without) = (load(true), load(false));
+        let (mut clear, mut doubted) = (0, 0);
+        for (width, noise) in
+            (42..120).step_by(6).flat_map(|width| [4.0, 14.0, 22.0, 30.0, 38.0].map(|noise| (width, noise)))
+        {
+            let picture = wall(width, noise);
+            let (a, b) = (with.read(&picture).unwrap().to_vec(), without.read(&picture).unwrap().to_vec());
+            if a.len() != 1 || b.len() != 1 {
+                continue;
+            }
+            match without.timings().reads {
+                1 => {
+                    clear += 1;
+                    assert_eq!(with.timings().reads, 1, "{width}");
+                    assert!(a[0].slots == b[0].slots && b[0].slots.weakest() >= UNSURE, "{width}");
+                }
+                2 => {
+                    doubted += 1;
+                    assert_eq!(with.timings().reads, 3, "{width}");
+                    assert!(a[0].slots != b[0].slots, "{width}");
+                }
+                _ => {}
+            }
+        }
+        assert!(clear > 2 && doubted > 2, "{clear} clear, {doubted} doubted");
+    }
+
+    #[test]
+    fn looks_whose_widths_differ_saw_different_things() {
+        let quad = Quad([[100.0, 50.0], [200.0, 54.0], [200.0, 84.0], [100.0, 80.0]]);
+        assert!(!are_apart(&quad, &quad.grown(1.06, 1.2)) && !are_apart(&quad.grown(1.06, 1.2), &quad));
+        assert!(are_apart(&quad, &quad.grown(1.3, 1.0)) && are_apart(&quad.grown(1.3, 1.0), &quad));
+    }
+}
