@@ -1,8 +1,8 @@
 //! Reading plates: a picture in, [`Reading`]s out.
 //!
 //! [`lookout`] (did anything change?) → [`detector`] (where are plates, from a small copy) → [`rectifier`] (exact corners at full resolution) → [`reader`] (the
-//! plate laid flat, a probability per slot and character); [`track`] joins the readings of one car. This room knows
-//! nothing of registers and barriers.
+//! plate laid flat, a probability per slot and character), and once more where they doubt ([`judges`]); [`track`] joins the readings of one car. This
+//! room knows nothing of registers and barriers.
 
 pub mod detector;
 pub mod empty_lane;

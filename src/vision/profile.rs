@@ -31,7 +31,7 @@ pub struct Work {
     pub run_ms: f64,
 }
 
-/// Profiles the three networks as these settings have them. `folder` is where ONNX Runtime may write for a moment.
+/// Profiles the three networks that every frame goes through, as these settings have them. `folder` is where ONNX Runtime may write for a moment.
 pub fn all(settings: &config::Vision, folder: &Path) -> Result<Vec<Work>, VisionError> {
     let (width, height) = super::detector::usual_shape(settings);
     let plates = [1, 9, height / 8, width / 8];

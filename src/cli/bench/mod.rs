@@ -98,7 +98,7 @@ pub struct Report {
     frames_per_second: f64,
     /// The most memory the process had with one camera's lane, megabytes.
     rss_mb: f64,
-    /// From nothing to ready to read: the library and the three networks, milliseconds.
+    /// From nothing to ready to read: the library and the networks, milliseconds.
     cold_start_ms: f64,
     /// The first frame after that, milliseconds.
     first_frame_ms: f64,
