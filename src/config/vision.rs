@@ -32,7 +32,7 @@ pub struct Vision {
     pub search_px: usize,
     /// The narrowest plate worth reading, pixels of the frame.
     pub narrowest_plate_px: f32,
-    /// Is what the reader doubts shown to a second, larger reader as well? Costs about 3 ms for such a frame and 10 MB.
+    /// Is what the reader doubts shown to a second, larger reader as well? Costs about 3 ms for such a frame.
     pub second_reader: bool,
     /// While something moves, only every so-manieth frame is read; the frame that woke the lane always is.
     pub read_every: u32,
