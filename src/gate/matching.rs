@@ -39,20 +39,20 @@ const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
 /// How much stricter a car is decided while it may as well be its look-alike in the register.
 const STRICTER: f64 = 10.0;
 /// What the margin has to reach, as a share of what the ratio has to. For any given plate of a stranger the margin bounds the
-/// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave one neighbour in
-/// thirty more standing (docs/decisions/2026-11-25-margin.md and 2026-11-27-second-look.md).
-const MARGIN_SHARE: f64 = 0.01;
-/// The margin has to reach this whatever the budget.
-const LEAST_MARGIN: f64 = 10.0;
+/// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave more neighbours
+/// standing. A hundredth let two of 10,000 strangers in (docs/decisions/2026-11-27-second-reader.md).
+const MARGIN_SHARE: f64 = 0.1;
+/// The margin has to reach this whatever the budget: twice [`ELSEWHERE`], so that a province that is not read never passes.
+const LEAST_MARGIN: f64 = 2.0 * ELSEWHERE;
 /// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
 /// (docs/decisions/2026-11-26-blind-neighbours.md).
-const BLIND: f64 = MARGIN_SHARE * NEIGHBOURS_EACH;
+const BLIND: f64 = 0.01 * NEIGHBOURS_EACH;
 /// How much less a plate counts in the margin that is the car's but for the province. By the strangers' model thirty other
 /// provinces share what two thirds of the home province have, so it comes some forty-five times more seldom than another
 /// neighbour; a province that can hardly be read must not do all the same, so that much is not made of it
 /// (docs/decisions/2026-11-27-second-reader.md).
-const ELSEWHERE: f64 = 5.0;
+const ELSEWHERE: f64 = 20.0;
 /// A registered plate that explains the pictures this many times worse than the best is no rival.
 const CLEARLY: f64 = 100.0;
 /// Likelihoods this many times below the best plate's do not matter to any sum.

@@ -113,13 +113,13 @@ fn a_car_with_lookalikes_needs_more_of_everything() {
         found.candidates[1] = Some(candidate(&other, others));
         found
     };
-    assert!(!verdict(&of(1e6, 500.0, 0.1), 9, &rules).is_open());
+    assert!(!verdict(&of(1e6, 5e3, 0.1), 9, &rules).is_open());
     assert!(!verdict(&of(5e4, 1e6, 0.1), 9, &rules).is_open());
     assert!(!verdict(&of(1e6, 1e6, 0.1), 2, &rules).is_open());
     assert!(verdict(&of(1e6, 1e6, 0.1), 3, &rules).is_open());
     // Once the pictures tell them apart, one frame more is all that is asked.
-    assert!(!verdict(&of(5e4, 500.0, 1e-4), 2, &rules).is_open());
-    assert!(verdict(&of(5e4, 500.0, 1e-4), 3, &rules).is_open());
+    assert!(!verdict(&of(5e4, 5e3, 1e-4), 2, &rules).is_open());
+    assert!(verdict(&of(5e4, 5e3, 1e-4), 3, &rules).is_open());
 }
 
 #[test]
