@@ -47,7 +47,7 @@ class Board:
     """Networks that learn no more: what they say together, the mean of their log-probabilities, teaches."""
 
     def __init__(self, runs, n, device):
-        self.device = device
+        self.name, self.device = "board", device
         self.nets = [reader.load(run).to(device, memory_format=torch.channels_last).eval() for run in runs]
         for net in self.nets:
             net.requires_grad_(False)
@@ -57,7 +57,7 @@ class Board:
     @torch.no_grad()
     def _step(self):
         with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda", cache_enabled=False):
-            each = [net(at_size(self.x, (8 * net.grid[0], 8 * net.grid[1])))[0] for net in self.nets]
+            each = [net(at_size(self.x, reader.layout(net).size[::-1]))[0] for net in self.nets]
         mean = sum(torch.log_softmax(slots.float(), 2) for slots in each) / len(each)
         self.said.copy_(torch.softmax(mean, 2))
 
@@ -176,13 +176,13 @@ class Pupil:
 
 
 def recorded(one):
-    """Records a pupil's or the board's step where that can be done."""
+    """Records the step of a pupil or of the board where that can be done."""
     if one.device.type != "cuda":
         return
     try:
         one.record()
     except RuntimeError as error:
-        print(f"not recorded: {error}", flush=True)
+        print(f"{one.name}: not recorded: {error}", flush=True)
         one.graph = None
 
 

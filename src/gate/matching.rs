@@ -46,7 +46,8 @@ const MARGIN_SHARE: f64 = 0.1;
 const LEAST_MARGIN: f64 = 2.0 * ELSEWHERE;
 /// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
-/// (docs/decisions/2026-11-26-blind-neighbours.md).
+/// (docs/decisions/2026-11-26-blind-neighbours.md). A hundredth of that number: of strangers next to a registered plate, one in ten
+/// times the budget is then taken for it, by the margin's bound.
 const BLIND: f64 = 0.01 * NEIGHBOURS_EACH;
 /// How much less a plate counts in the margin that is the car's but for the province. By the strangers' model thirty other
 /// provinces share what two thirds of the home province have, so it comes some forty-five times more seldom than another

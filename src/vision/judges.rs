@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::detector::Found;
 use super::legibility::legibility;
-use super::reader::Reader;
+use super::reader::{Read, Reader};
 use super::rectifier::{Rectifier, Refined};
 use super::{Reading, SlotProbabilities, Timings, UNSURE, VisionError};
 use crate::picture::{Picture, Quad, drop_covered};
@@ -112,10 +112,7 @@ impl Judges<'_> {
         score: f32,
         is_plate: f32,
     ) -> Result<Option<Reading>, VisionError> {
-        let begun = Instant::now();
-        let read = self.reader.read(self.picture, quad, two_rows)?;
-        self.timings.read += begun.elapsed();
-        self.timings.reads += 1;
+        let read = timed(self.reader, self.timings, self.picture, quad, two_rows)?;
         Ok(read.map(|r| {
             let (slots, colours, sharpness) = (r.slots, r.colours, r.sharpness);
             Reading { quad: *quad, score, is_plate, slots, colours, sharpness }
@@ -148,10 +145,7 @@ impl Judges<'_> {
     /// reader and it sees a plate.
     fn second_opinion(&mut self, reading: Reading, at: &Quad, two_rows: bool) -> Result<Reading, VisionError> {
         let Some(reader) = self.second_reader.as_deref_mut() else { return Ok(reading) };
-        let begun = Instant::now();
-        let second = reader.read(self.picture, at, two_rows)?;
-        self.timings.read += begun.elapsed();
-        self.timings.reads += 1;
+        let second = timed(reader, self.timings, self.picture, at, two_rows)?;
         Ok(match second.filter(|second| is_a_plates(&second.slots)) {
             Some(second) => Reading { slots: reading.slots.and(&second.slots), ..reading },
             None => reading,
@@ -173,6 +167,21 @@ impl Judges<'_> {
         }
         Ok(best)
     }
+}
+
+/// What this reader reads there; the time it took is added up.
+fn timed(
+    reader: &mut Reader,
+    timings: &mut Timings,
+    picture: &Picture,
+    quad: &Quad,
+    two_rows: bool,
+) -> Result<Option<Read>, VisionError> {
+    let begun = Instant::now();
+    let read = reader.read(picture, quad, two_rows)?;
+    timings.read += begun.elapsed();
+    timings.reads += 1;
+    Ok(read)
 }
 
 /// Is it a plate, and some slot of it unsure?

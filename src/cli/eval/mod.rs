@@ -116,13 +116,19 @@ fn reduced(quad: &Quad, scale: u32) -> Quad {
 
 /// The manifest's pictures.
 pub(super) fn rows(manifest: &Path) -> anyhow::Result<Vec<Row>> {
-    let name = manifest.display();
-    let file = std::fs::File::open(manifest).with_context(|| format!("{name}"))?;
+    table(manifest, &["path", "text"])
+}
+
+/// The rows of a TSV whose header has these columns.
+pub(super) fn table<T: serde::de::DeserializeOwned>(list: &Path, columns: &[&str]) -> anyhow::Result<Vec<T>> {
+    let name = list.display();
+    let file = std::fs::File::open(list).with_context(|| format!("{name}"))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(file);
     let headers = reader.headers().with_context(|| format!("{name}"))?.clone();
-    for wanted in ["path", "text"] {
-        if !headers.iter().any(|h| h == wanted) {
-            return Err(Usage(format!("{name}: no column '{wanted}': a header with path and text is expected")).into());
+    for wanted in columns {
+        if !headers.iter().any(|h| h == *wanted) {
+            let columns = columns.join(" and ");
+            return Err(Usage(format!("{name}: no column '{wanted}': a header with {columns} is expected")).into());
         }
     }
     reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{name}"))

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::spoof::Trick;
-use crate::cli::Usage;
+use crate::cli::{Usage, eval};
 use crate::picture::Quad;
 use crate::plate::{ALPHABET, PROVINCES, Plate, alphabet_index};
 use crate::register::{Dues, Snapshot, Vehicle, confusable};
@@ -96,24 +96,17 @@ struct LeftOut {
     path: String,
 }
 
-/// The rows of a TSV with a header.
-fn rows<T: serde::de::DeserializeOwned>(list: &Path) -> anyhow::Result<Vec<T>> {
-    let file = std::fs::File::open(list).with_context(|| format!("{}", list.display()))?;
-    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(file);
-    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{}", list.display()))
-}
-
 /// The photographs of a manifest that show a car with a plate whose corners are known, wide and level enough for a gate, but
 /// for those of the list `left_out` (column `path`).
 pub fn shots(folder: &Path, manifest: &Path, splits: &[String], left_out: Option<&Path>) -> anyhow::Result<Vec<Shot>> {
     let name = manifest.display();
-    let left_out: Vec<LeftOut> = left_out.map(rows).transpose()?.unwrap_or_default();
+    let left_out = left_out.map(|list| eval::table::<LeftOut>(list, &["path"])).transpose()?.unwrap_or_default();
     let left_out: HashSet<String> = left_out.into_iter().map(|row| row.path).collect();
     let mut shots = Vec::new();
-    for row in rows::<Row>(manifest)? {
+    for row in eval::table::<Row>(manifest, &["path", "text"])? {
         let wanted = (splits.is_empty() || splits.contains(&row.split)) && !left_out.contains(&row.path);
         let whole = !matches!(row.kind.as_str(), "crop" | "background");
-        let (Ok(plate), Ok(Some(quad))) = (row.text.parse(), super::super::eval::corners(&row.corners)) else {
+        let (Ok(plate), Ok(Some(quad))) = (row.text.parse(), eval::corners(&row.corners)) else {
             continue;
         };
         let path = folder.join(row.path);
