@@ -100,7 +100,8 @@ impl Model {
     pub fn session(&self, settings: &config::Vision, dimensions: &[(&str, usize)]) -> Result<Session, VisionError> {
         let library = library(settings)?;
         runtime::check_provider(library, settings)?;
-        let wrong = |problem: String| VisionError::Model { path: self.path.clone(), problem };
+        // What the file tells of itself, and what ONNX Runtime says of it, may be of several lines.
+        let wrong = |problem: String| VisionError::Model { path: self.path.clone(), problem: one_line(&problem) };
         let build = |all_of_it: bool| runtime::build(library, settings, self, dimensions, all_of_it);
         // A provider that leaves parts of a network to the CPU is told of. To try that with TensorRT would build its engine twice.
         let strict = !matches!(settings.provider, Provider::Cpu | Provider::Tensorrt);
@@ -116,7 +117,7 @@ impl Model {
             }
             again
         });
-        let session = session.map_err(|e| wrong(one_line(&e.to_string())))?;
+        let session = session.map_err(|e| wrong(e.to_string()))?;
         self.check(&session).map_err(wrong)?;
         Ok(session)
     }
@@ -125,7 +126,7 @@ impl Model {
     pub fn trained(session: &Session) -> String {
         let Ok(metadata) = session.metadata() else { return String::new() };
         let told = |key: &str| metadata.custom(key).unwrap_or_default();
-        [told("plategate.trained"), told("plategate.precision")].join(" ").trim_end().into()
+        one_line(&[told("plategate.trained"), told("plategate.precision")].join(" "))
     }
 
     /// What its input is to be for black and for white: 0 and 1 where the file does not tell.
@@ -200,5 +201,16 @@ mod tests {
         assert!(Model::read(&int8, "reader").err().unwrap().to_string().contains("reader.int8.onnx: no such file"));
         std::fs::write(folder.path().join("corners.onnx"), &good).unwrap();
         assert!(read("corners").err().unwrap().to_string().contains("says it is a 'reader'"));
+    }
+
+    #[test]
+    fn what_a_model_says_of_itself_stays_within_the_line() {
+        let mut bent = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/reader.onnx")).unwrap();
+        let key = b"plategate.role";
+        let at = bent.windows(key.len()).position(|window| window == key).unwrap();
+        let role = bent[at..].windows(6).position(|window| window == b"reader").unwrap() + at;
+        bent[role..role + 6].copy_from_slice(b"re\n\x1b[m");
+        let error = try_model(&bent).unwrap_err();
+        assert!(error.contains("says it is a 're \u{FFFD}[m'") && !error.contains(char::is_control), "{error:?}");
     }
 }
