@@ -1,12 +1,13 @@
 //! Judging finds: exact corners, a reading, and another where the first is in doubt.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::detector::Found;
 use super::legibility::legibility;
 use super::reader::{Read, Reader};
 use super::rectifier::{Rectifier, Refined};
 use super::{Reading, SlotProbabilities, Timings, UNSURE, VisionError};
+use crate::config;
 use crate::picture::{Picture, Quad, drop_covered};
 
 /// A find that the refiner believes less is none.
@@ -35,25 +36,59 @@ pub(super) enum Effort {
     Photograph,
 }
 
-/// The networks that judge one find, and the picture it is on.
-pub(super) struct Judges<'a> {
-    pub rectifier: &'a mut Rectifier,
-    pub reader: &'a mut Reader,
-    /// Asked about what the reader doubts.
-    pub second_reader: Option<&'a mut Reader>,
-    pub picture: &'a Picture,
-    pub timings: &'a mut Timings,
+/// The networks that judge finds, with their buffers.
+pub(super) struct Judges {
+    rectifier: Rectifier,
+    reader: Reader,
+    /// Asked about what the reader doubts; none where `vision.second_reader` is off.
+    second_reader: Option<Reader>,
     /// Narrower plates are not read, pixels.
-    pub narrowest: f32,
-    pub effort: Effort,
+    narrowest: f32,
 }
 
-impl Judges<'_> {
+impl Judges {
+    /// Loads their models.
+    pub(super) fn load(settings: &config::Vision) -> Result<Judges, VisionError> {
+        Ok(Judges {
+            rectifier: Rectifier::load(settings)?,
+            reader: Reader::load(settings)?,
+            second_reader: settings.second_reader.then(|| Reader::load_second(settings)).transpose()?,
+            narrowest: settings.narrowest_plate_px,
+        })
+    }
+
+    /// The judges, with what they are to judge; the time they take is added up.
+    pub(super) fn on<'a>(&'a mut self, picture: &'a Picture, effort: Effort, timings: &'a mut Timings) -> Judging<'a> {
+        Judging { judges: self, picture, effort, timings }
+    }
+
+    /// The time spent in the networks since this was last asked.
+    pub(super) fn take_spent(&mut self) -> Duration {
+        let second = self.second_reader.as_mut().map_or(Duration::ZERO, Reader::take_spent);
+        self.rectifier.take_spent() + self.reader.take_spent() + second
+    }
+
+    /// When and how their models were trained.
+    pub(super) fn trained(&self) -> String {
+        let second = self.second_reader.as_ref().map_or("off".into(), Reader::trained);
+        format!("corners {}; reader {}; second reader {second}", self.rectifier.trained(), self.reader.trained())
+    }
+}
+
+/// The judging of one picture's finds.
+pub(super) struct Judging<'a> {
+    judges: &'a mut Judges,
+    picture: &'a Picture,
+    effort: Effort,
+    timings: &'a mut Timings,
+}
+
+impl Judging<'_> {
     /// Reads all finds into `readings`, best first; of those that cover one another only the best stays.
     pub(super) fn judge(&mut self, found: &[Found], readings: &mut Vec<Reading>) -> Result<(), VisionError> {
         for find in found {
             // The detector's corners are off by a few per cent; what is much too small need not be refined either.
-            if find.quad.width() < SURELY_NARROWER * self.narrowest {
+            if find.quad.width() < SURELY_NARROWER * self.judges.narrowest {
                 continue;
             }
             let reading = self.read(&find.quad, find.score)?;
@@ -69,7 +104,7 @@ impl Judges<'_> {
     /// Refines rough corners and reads what stands there; none if it is no plate.
     pub(super) fn read(&mut self, rough: &Quad, score: f32) -> Result<Option<Reading>, VisionError> {
         let refined = self.refine(rough)?;
-        let is_one = |r: &Refined| r.is_plate >= PLATE && r.quad.width() >= self.narrowest;
+        let is_one = |r: &Refined| r.is_plate >= PLATE && r.quad.width() >= self.judges.narrowest;
         let Some(refined) = refined.filter(is_one) else { return Ok(None) };
         if let Effort::Frame { two_rows } = self.effort {
             let may_be_either = (MAYBE_TWO_ROWS..1.0 - MAYBE_TWO_ROWS).contains(&refined.two_rows);
@@ -99,7 +134,7 @@ impl Judges<'_> {
     /// Exact corners for rough ones, and the time it took.
     fn refine(&mut self, rough: &Quad) -> Result<Option<Refined>, VisionError> {
         let begun = Instant::now();
-        let refined = self.rectifier.refine(self.picture, rough);
+        let refined = self.judges.rectifier.refine(self.picture, rough);
         self.timings.rectify += begun.elapsed();
         refined
     }
@@ -112,7 +147,7 @@ impl Judges<'_> {
         score: f32,
         is_plate: f32,
     ) -> Result<Option<Reading>, VisionError> {
-        let read = timed(self.reader, self.timings, self.picture, quad, two_rows)?;
+        let read = timed(&mut self.judges.reader, self.timings, self.picture, quad, two_rows)?;
         Ok(read.map(|r| {
             let (slots, colours, sharpness) = (r.slots, r.colours, r.sharpness);
             Reading { quad: *quad, score, is_plate, slots, colours, sharpness }
@@ -144,7 +179,7 @@ impl Judges<'_> {
     /// What the second reader says of the plate at these corners counts as much as the reading does, if there is a second
     /// reader and it sees a plate.
     fn second_opinion(&mut self, reading: Reading, at: &Quad, two_rows: bool) -> Result<Reading, VisionError> {
-        let Some(reader) = self.second_reader.as_deref_mut() else { return Ok(reading) };
+        let Some(reader) = self.judges.second_reader.as_mut() else { return Ok(reading) };
         let second = timed(reader, self.timings, self.picture, at, two_rows)?;
         Ok(match second.filter(|second| is_a_plates(&second.slots)) {
             Some(second) => Reading { slots: reading.slots.and(&second.slots), ..reading },

@@ -31,8 +31,6 @@ use crate::config::{self, Provider};
 use crate::picture::{Picture, Quad};
 use detector::Detector;
 use judges::{Effort, Judges, is_believable};
-use reader::Reader;
-use rectifier::Rectifier;
 
 /// Why plates cannot be read. Each names the file and the fix.
 #[derive(Debug, thiserror::Error)]
@@ -109,11 +107,7 @@ const FARTHER: f32 = 0.5;
 /// The networks with their buffers, for one thread.
 pub struct Vision {
     detector: Detector,
-    rectifier: Rectifier,
-    reader: Reader,
-    /// None where `vision.second_reader` is off.
-    second_reader: Option<Reader>,
-    narrowest: f32,
+    judges: Judges,
     readings: Vec<Reading>,
     timings: Timings,
     /// Is this frame's turn to read two rows where there may be one or two?
@@ -145,11 +139,8 @@ impl Vision {
     /// On this very provider.
     fn load_on(settings: &config::Vision) -> Result<Vision, VisionError> {
         Ok(Vision {
-            rectifier: Rectifier::load(settings)?,
-            reader: Reader::load(settings)?,
-            second_reader: settings.second_reader.then(|| Reader::load_second(settings)).transpose()?,
+            judges: Judges::load(settings)?,
             detector: Detector::load(settings)?,
-            narrowest: settings.narrowest_plate_px,
             readings: Vec::new(),
             timings: Timings::default(),
             two_rows: false,
@@ -164,9 +155,7 @@ impl Vision {
         self.timings = Timings::default();
         self.two_rows = !self.two_rows;
         self.look(picture, 1.0, Effort::Frame { two_rows: self.two_rows })?;
-        let second = self.second_reader.as_mut().map_or(Duration::ZERO, Reader::take_spent);
-        let networks = [self.detector.take_spent(), self.rectifier.take_spent(), self.reader.take_spent(), second];
-        self.timings.networks = networks.iter().sum();
+        self.timings.networks = self.detector.take_spent() + self.judges.take_spent();
         Ok(&self.readings)
     }
 
@@ -209,10 +198,7 @@ impl Vision {
         let begun = Instant::now();
         let found = self.detector.find(picture, share)?;
         self.timings.detect += begun.elapsed();
-        let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
-        let (second_reader, narrowest) = (self.second_reader.as_mut(), self.narrowest);
-        Judges { rectifier, reader, second_reader, picture, timings, narrowest, effort }
-            .judge(found, &mut self.readings)
+        self.judges.on(picture, effort, &mut self.timings).judge(found, &mut self.readings)
     }
 
     /// Reads a picture that may show a plate alone, as such too: edge to edge, or with its corners refined. That reading
@@ -223,15 +209,12 @@ impl Vision {
         }
         let (w, h) = (picture.width as f32, picture.height as f32);
         let whole = Quad([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]);
-        let (reader, rectifier, timings) = (&mut self.reader, &mut self.rectifier, &mut self.timings);
-        let (second_reader, narrowest) = (self.second_reader.as_mut(), self.narrowest);
-        let effort = Effort::Photograph;
-        let mut judges = Judges { rectifier, reader, second_reader, picture, timings, narrowest, effort };
-        let refined = judges.read(&whole, 0.0)?;
-        let edge = judges.read_at(&whole, h > 0.42 * w, 0.0, 0.0)?;
+        let mut judging = self.judges.on(picture, Effort::Photograph, &mut self.timings);
+        let refined = judging.read(&whole, 0.0)?;
+        let edge = judging.read_at(&whole, h > 0.42 * w, 0.0, 0.0)?;
         let crop = refined.into_iter().chain(edge).filter(is_believable);
         let crop = crop.max_by(|a, b| a.confidence().total_cmp(&b.confidence()));
-        let crop = crop.map(|best| judges.read_again(best)).transpose()?;
+        let crop = crop.map(|best| judging.read_again(best)).transpose()?;
         if let Some(crop) = crop
             && self.readings.first().is_none_or(|found| crop.confidence() >= found.confidence())
         {
@@ -269,13 +252,11 @@ impl Vision {
     pub fn describe(&self, settings: &config::Vision) -> String {
         let library = runtime::library(settings).map(|l| format!("{} ({})", l.version, l.path.display()));
         format!(
-            "ONNX Runtime {}, {}; detector {}; corners {}; reader {}; second reader {}",
+            "ONNX Runtime {}, {}; detector {}; {}",
             library.unwrap_or_default(),
             self.provider,
             self.detector.trained(),
-            self.rectifier.trained(),
-            self.reader.trained(),
-            self.second_reader.as_ref().map_or("off".into(), Reader::trained)
+            self.judges.trained()
         )
     }
 }
