@@ -266,7 +266,7 @@ fn open_both(
     let damaged = |problem: &str| StoreError::Damaged { folder: folder.to_path_buf(), problem: one_line(problem) };
     let open = || -> Result<(sled::Db, Journal), StoreError> {
         let config = sled::Config::new().path(inside).cache_capacity(CACHE_BYTES).mode(sled::Mode::HighThroughput);
-        let db = config.open().map_err(|error| match error {
+        let db = patiently(|| config.open(), is_locked).map_err(|error| match error {
             sled::Error::Io(error) => StoreError::disk(inside, error),
             other => damaged(&other.to_string()),
         })?;
@@ -293,17 +293,22 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Takes the lock; waits a moment for a holder that is just going. One that has gone may leave it to a program that it was
-/// starting (`timedatectl`, say) until that program runs.
-fn try_lock(file: &File) -> Result<(), std::fs::TryLockError> {
+/// Tries again for a moment while it is held: by a holder that is just going, or, once that has gone, by a program that it
+/// was starting (`timedatectl`, say), until that program runs.
+fn patiently<T, E>(mut take: impl FnMut() -> Result<T, E>, is_held: impl Fn(&E) -> bool) -> Result<T, E> {
     const TRIES: u32 = 20;
     for _ in 1..TRIES {
-        match file.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(25)),
+        match take() {
+            Err(error) if is_held(&error) => std::thread::sleep(std::time::Duration::from_millis(25)),
             done => return done,
         }
     }
-    file.try_lock()
+    take()
+}
+
+/// Is sled's own lock held? The folder's is ours by then, so that it is about to be let go. sled has no kind of error for it.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {
@@ -311,7 +316,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let disk = |error| StoreError::disk(&path, error);
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(disk)?;
-    match try_lock(&file) {
+    match patiently(|| file.try_lock(), |error| matches!(error, std::fs::TryLockError::WouldBlock)) {
         Ok(()) => {
             // Only told to the person who tries to start a second one.
             let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));

@@ -45,6 +45,22 @@ fn a_torn_snapshot_does_not_keep_the_store_shut() {
 }
 
 #[test]
+fn a_lock_that_is_about_to_be_let_go_is_waited_for() {
+    for held in ["lock", "register.sled/db"] {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let holder = File::open(folder.path().join(held)).unwrap();
+        patiently(|| holder.try_lock(), |_| true).unwrap();
+        let going = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(holder);
+        });
+        expect_all(&Store::open(folder.path()).unwrap());
+        going.join().unwrap();
+    }
+}
+
+#[test]
 fn a_second_instance_is_told_who_has_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Store::open(folder.path()).unwrap();
