@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-SHIPPED = {"likeness": 0.5, "bad_look": 0.02, "temper": 1.0, "width_power": 2.0, "sharpness_power": 1.0}
+SHIPPED = {"likeness": 0.4, "bad_look": 0.001, "temper": 1.0, "width_power": 3.0, "sharpness_power": 1.0}
 GRID = {
     "likeness": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
     "bad_look": [1e-5, 1e-4, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05],
@@ -56,8 +56,8 @@ def load(path):
     return approaches
 
 
-def fuse(logs, sizes, sharp, c):
-    """As `Track::fused`, after each number of frames in AFTER."""
+def fuse(logs, sizes, sharp, c, after=AFTER):
+    """As `Track::fused`, after each of these numbers of frames."""
     w = np.clip(sizes / FULL_WIDTH_PX, 0.1, 1.0) ** c["width_power"]
     w = w * np.clip(sharp / FULL_SHARPNESS, 0.2, 1.0) ** c["sharpness_power"]
     if c["temper"] != 1.0:
@@ -66,7 +66,7 @@ def fuse(logs, sizes, sharp, c):
     sums = np.cumsum(w[:, None, None] * np.log((1 - c["bad_look"]) * np.exp(logs) + c["bad_look"] / CHARACTERS), axis=0)
     weight, heaviest = np.cumsum(w), np.maximum.accumulate(w)
     out = []
-    for n in sorted({min(n, len(logs)) for n in AFTER}):
+    for n in sorted({min(n, len(logs)) for n in after}):
         looks = weight[n - 1] / heaviest[n - 1]
         looks = looks if looks <= 1 else looks / (1 + c["likeness"] * (looks - 1))
         fused = sums[n - 1] * looks / weight[n - 1]

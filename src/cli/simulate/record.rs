@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_was_read_comes_back() {
         let was = [vec![reading("苏F12345", 100.0, 90.0, 0.9)], vec![]];
-        let played = Played { opened: true, at: Some(1), frames: 2, ms: 80.0, rule: None, liveness: None };
+        let played = Played { opened: true, at: Some(1), frames: 2, ms: 80.0, rule: None, read: None, liveness: None };
         let plate = "苏F12345".parse().unwrap();
         let line = Line::of(Who::Neighbour, true, None, plate, &played, was.iter());
         let line: Line = serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap();

@@ -170,6 +170,8 @@ impl Show {
         Ok(Row {
             who,
             night,
+            plate: approach.plate,
+            photo: approach.photo.clone(),
             curve,
             lost_to_check,
             readable: stage.readings().any(|readings| !readings.is_empty()),
@@ -360,7 +362,7 @@ mod tests {
 
     #[test]
     fn the_curve_asks_only_what_it_must() {
-        let played = |opened| Played { opened, at: None, frames: 0, ms: 0.0, rule: None, liveness: None };
+        let played = |opened| Played { opened, at: None, frames: 0, ms: 0.0, rule: None, read: None, liveness: None };
         for opens_at in [0.0, 10.0, 1e3, 1e4, 1e6] {
             let want = BUDGETS.map(|budget| budget <= opens_at);
             assert_eq!(curve(1e4, &played(opens_at >= 1e4), |budget| budget <= opens_at), want, "{opens_at}");

@@ -15,6 +15,7 @@ use crate::config;
 use crate::gate::event::{Event, Liveness, Outcome, Rule};
 use crate::gate::lane::{Button, Frames, Lane, Parts, Sight};
 use crate::picture::Picture;
+use crate::plate::Plate;
 use crate::register::Snapshot;
 use crate::vision::empty_lane::EmptyLane;
 use crate::vision::surroundings::Surroundings;
@@ -67,6 +68,8 @@ pub struct Played {
     pub ms: f64,
     /// The rule that was recorded last.
     pub rule: Option<Rule>,
+    /// The well-formed plate that was recorded as read.
+    pub read: Option<Plate>,
     /// What the check for photographs found then.
     pub liveness: Option<Liveness>,
 }
@@ -178,6 +181,7 @@ pub fn play(stage: &Arc<Mutex<Stage>>, terms: &Terms, from: usize) -> Played {
         frames: event.map_or(0, |e| e.frames),
         ms: event.map_or(0.0, |e| e.times.since_first_ms),
         rule: events.last().map(|e| e.rule),
+        read: event.or(events.last()).and_then(|e| e.plate),
         liveness: events.last().map(|e| e.liveness),
     }
 }

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::BUDGETS;
 use super::cast::Who;
 use super::stage::Played;
+use crate::gate::event::Rule;
+use crate::plate::Plate;
 
 /// One approach and what came of it.
 #[derive(Clone)]
@@ -15,6 +17,10 @@ pub struct Row {
     pub who: Who,
     /// By night?
     pub night: bool,
+    /// What the plate says.
+    pub plate: Plate,
+    /// The photograph that the approach was made of.
+    pub photo: Option<String>,
     /// What happened at the configured budget.
     pub played: Played,
     /// Did it open at each of [`BUDGETS`]?
@@ -86,6 +92,42 @@ pub struct Point {
     pub missed: Share,
 }
 
+/// An approach that went wrong: a stranger or a photograph of a plate that was let in, a neighbour that was not.
+#[derive(Serialize)]
+pub struct Wrong {
+    who: &'static str,
+    night: bool,
+    plate: Plate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    photo: Option<String>,
+    /// The well-formed plate that was recorded as read.
+    read: Option<Plate>,
+    rule: Option<Rule>,
+}
+
+impl Wrong {
+    fn of(row: &Row) -> Option<Wrong> {
+        let Row { who, night, plate, photo, played, .. } = row;
+        let wrong = || Wrong {
+            who: who.name(),
+            night: *night,
+            plate: *plate,
+            photo: photo.clone(),
+            read: played.read,
+            rule: played.rule,
+        };
+        (played.opened != who.belongs()).then(wrong)
+    }
+
+    /// In a line.
+    fn line(&self) -> String {
+        let (time, photo) = (if self.night { "night" } else { "day" }, self.photo.as_deref().unwrap_or("painted"));
+        let read = self.read.map_or("-".into(), |plate| plate.to_string());
+        let rule = self.rule.map_or("nothing on record".into(), |rule| format!("{rule:?}"));
+        format!("wrong: {} by {time}, {}, read as {read}, {rule} ({photo})", self.who, self.plate)
+    }
+}
+
 /// Everything counted.
 #[derive(Serialize)]
 pub struct Tally {
@@ -119,6 +161,8 @@ pub struct Tally {
     missed_for: BTreeMap<String, usize>,
     /// Neighbours whose plate was read in no frame.
     never_read: usize,
+    /// All that went wrong, one by one.
+    wrong: Vec<Wrong>,
 }
 
 impl Tally {
@@ -174,6 +218,7 @@ impl Tally {
             opened: groups.into_iter().map(|(name, (count, of))| (name, Share::of(count, of))).collect(),
             missed_for,
             never_read: ours.iter().filter(|r| !r.readable).count(),
+            wrong: rows.iter().filter_map(Wrong::of).collect(),
         }
     }
 
@@ -196,6 +241,7 @@ impl Tally {
         for (rule, count) in &self.missed_for {
             println!("left standing for {rule}: {count}");
         }
+        self.wrong.iter().for_each(|wrong| println!("{}", wrong.line()));
         let (f, t) = (self.frames_to_open, self.ms_to_pulse);
         println!("frames to open: {} in the median, {} for 95 %, {} at most", f.p50, f.p95, f.max);
         println!("first frame to pulse: {:.0} ms in the median, {:.0} for 95 %, {:.0} at most", t.p50, t.p95, t.max);

@@ -1,0 +1,131 @@
+"""What a margin costs and what it keeps out: neighbours left standing, and look-alikes let in, at margins one after another.
+
+In: what `plategate simulate --record FILE` wrote (approaches of cars; those of tailgaters and tricks are passed over). Each approach
+is weighed twice: as a neighbour's, whose plate is registered, and as a stranger's beside whose plate a look-alike is registered, drawn as
+`simulate` draws it (`cast::look_alike`). For the second the draw is not played but summed over: every plate that differs in one
+character counts with the probability that it is drawn, so that rates far below one in the number of approaches can be told. Plates
+that differ in two characters are left out: both would have to be misread.
+
+A margin is three odds (src/gate/matching.rs): against characters that readers confuse, against others, against another province.
+The ratio is not looked at (wherever the margin is reached, it is too), nor what a track loses when it breaks.
+
+    plategate simulate --photos DIR --manifest FILE --split dev --split eval --strangers 10000 --neighbours 1 --spoofs 0 --record readings.jsonl
+    python calibration/track/margins.py readings.jsonl
+"""
+
+import argparse
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+import fit
+
+ROOT = Path(__file__).resolve().parents[2]
+ALPHABET = "_0123456789ABCDEFGHJKLMNPQRSTUVWXYZ京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼警学挂港澳使领应急"
+PROVINCES, SERIAL = range(35, 66), range(1, 35)
+# alike, others, provinces; those marked are the gate's own at budgets up to 1,000, of 10,000 and of 100,000
+MARGINS = [(40, 18, 2), (100, 46, 5), (100, 46, 20), (200, 92, 20), (300, 138, 8), (300, 138, 15), (300, 138, 30), (500, 229, 25), (1000, 459, 50), (3000, 1376, 150)]
+OWN = {(40, 18, 2), (300, 138, 15), (3000, 1376, 150)}
+LEAST_FUSED, READABLE = 2, 6  # frames; the third one that is readable has this index (simulate/paint.rs: READABLE_PX)
+CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters first; of strangers, the look-alikes (simulate/cast.rs)
+
+
+def confusable():
+    """[75,75] bool: characters that readers take for one another, by src/register/alike.rs."""
+    text = (ROOT / "src/register/alike.rs").read_text(encoding="utf-8").split("const MOST")[0]
+    alike = np.zeros((len(ALPHABET), len(ALPHABET)), bool)
+    for a, b in re.findall(r"\('(.)', '(.)'\)", text):
+        i, j = ALPHABET.index(a), ALPHABET.index(b)
+        alike[i, j] = alike[j, i] = True
+    return alike
+
+
+ALIKE = confusable()
+
+
+def reached(fused, plate):
+    """After each number of frames the three log-odds of this plate over the next best: fused [N,8,75] -> [N,3]."""
+    least = np.full((len(fused), 3), 99.0)
+    for slot, char in enumerate(plate):
+        ahead = fused[:, slot, [char]] - fused[:, slot, :]
+        ahead[:, char] = 99.0
+        if slot == 0:
+            least[:, 2] = ahead.min(1)
+            continue
+        alike = ALIKE[char] if char else np.zeros(len(ALPHABET), bool)
+        least[:, 0] = np.minimum(least[:, 0], ahead[:, alike].min(1, initial=99.0))
+        least[:, 1] = np.minimum(least[:, 1], ahead[:, ~alike].min(1))
+    return least
+
+
+def look_alikes(fused, truth):
+    """(plate, probability that it is the one registered) of those that some number of frames makes likelier than the truth."""
+    length = int(np.count_nonzero(truth))
+    for slot in range(length):
+        over = (fused[:, slot, :] - fused[:, slot, [truth[slot]]]).max(0)
+        over[truth[slot]] = -99.0
+        for char in np.flatnonzero(over > 0):
+            pairs = [i for i in SERIAL if ALIKE[truth[slot], i]]
+            if slot == 0:
+                drawn = 1 / len(PROVINCES) if truth[0] in PROVINCES and char in PROVINCES else 0.0
+            elif char in SERIAL:
+                drawn = ((CONFUSED if ALIKE[truth[slot], char] else 0.0) / max(len(pairs), 1)) + (1 - CONFUSED * bool(pairs)) / len(SERIAL)
+            else:
+                drawn = 0.0
+            if drawn:
+                # One substitution half of the time; the second of two falls on the same place once in the plate's length.
+                yield np.where(np.arange(8) == slot, char, truth), drawn / length * (0.5 + 0.5 / length)
+
+
+def approaches(paths, left_out):
+    """(photograph, truth [8], log-probabilities fused after 2, 3, ... frames [N,8,75], the frames' indices [N])."""
+    for path in paths:
+        for line in open(path, encoding="utf-8"):
+            row = json.loads(line)
+            if row["who"] not in ("neighbour", "stranger", "look_alike") or row.get("photo") in left_out:
+                continue
+            seen = [(at, looks[0]) for at, looks in enumerate(row["frames"]) if looks]
+            if len(seen) < LEAST_FUSED:
+                yield row.get("photo"), np.array(row["truth"]), np.empty((0, 8, len(ALPHABET))), np.empty(0, int)
+                continue
+            logs = np.array([fit.dense(look["slots"]) for _, look in seen])
+            sizes = np.array([fit.width(look["quad"]) for _, look in seen])
+            sharp = np.array([look["sharpness"] for _, look in seen])
+            fused = fit.fuse(logs, sizes, sharp, fit.SHIPPED, range(LEAST_FUSED, len(seen) + 1))
+            yield row.get("photo"), np.array(row["truth"]), np.array(fused), np.array([at for at, _ in seen])[LEAST_FUSED - 1 :]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", nargs="+")
+    parser.add_argument("--leave-out", type=Path, help="a table whose column `path` names photographs")
+    args = parser.parse_args()
+    rows = csv.DictReader(open(args.leave_out, encoding="utf-8"), delimiter="\t") if args.leave_out else []
+    left_out = {row["path"] for row in rows}
+    asked = np.log(np.array(MARGINS, float))[:, None, :]
+    count, let_in, early, taken = 0, np.zeros(len(MARGINS), int), np.zeros(len(MARGINS), int), np.zeros(len(MARGINS))
+    by_plate = {}
+    for photo, truth, fused, at in approaches(args.records, left_out):
+        count += 1
+        opens = (reached(fused, truth)[None] >= asked).all(2)
+        let_in += opens.any(1)
+        early += (opens & (at <= READABLE)).any(1)
+        for plate, drawn in look_alikes(fused, truth) if len(fused) else ():
+            rates = drawn * (reached(fused, plate)[None] >= asked).all(2).any(1)
+            taken += rates
+            name = (photo, "".join(ALPHABET[i] for i in truth).rstrip("_"))
+            by_plate[name] = by_plate.get(name, 0.0) + rates
+    print("margin (alike, others, provinces): neighbours in, by the third readable frame; strangers in 10,000 let in, of whom 4,000 look-alikes")
+    for margin, n, third, rate in zip(MARGINS, let_in, early, taken):
+        mark = "*" if margin in OWN else " "
+        print(f"{margin!s:>18}{mark} {100 * n / count:.2f} %, {100 * third / count:.2f} %; {1e4 * STRANGERS * rate / count:.3f}")
+    print(f"of {count} approaches; what is most often let in:")
+    for (photo, plate), rates in sorted(by_plate.items(), key=lambda item: -item[1].sum())[:12]:
+        print(f"  {plate} ({photo}):", " ".join(f"{1e4 * STRANGERS * rate / count:.3f}" for rate in rates))
+
+
+if __name__ == "__main__":
+    main()
