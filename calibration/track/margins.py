@@ -26,9 +26,9 @@ import fit
 ROOT = Path(__file__).resolve().parents[2]
 ALPHABET = "_0123456789ABCDEFGHJKLMNPQRSTUVWXYZ京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼警学挂港澳使领应急"
 PROVINCES, SERIAL = range(35, 66), range(1, 35)
-# alike, others, provinces; those marked are the gate's own at budgets up to 1,000, of 10,000 and of 100,000
-MARGINS = [(40, 18, 2), (100, 46, 5), (100, 46, 20), (200, 92, 20), (300, 138, 8), (300, 138, 15), (300, 138, 30), (500, 229, 25), (1000, 459, 50), (3000, 1376, 150)]
-OWN = {(40, 18, 2), (300, 138, 15), (3000, 1376, 150)}
+# alike, others, provinces; those marked are the gate's own at budgets up to 400, of 1,000, 10,000 and 100,000
+MARGINS = [(40, 18, 2), (100, 46, 5), (100, 46, 20), (200, 92, 20), (300, 138, 15), (300, 138, 30), (500, 229, 25), (1000, 459, 20), (1000, 459, 50), (10000, 4587, 500)]
+OWN = {(40, 18, 2), (100, 46, 5), (1000, 459, 50), (10000, 4587, 500)}
 LEAST_FUSED, READABLE = 2, 6  # frames; the third one that is readable has this index (simulate/paint.rs: READABLE_PX)
 CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters first; of strangers, the look-alikes (simulate/cast.rs)
 
