@@ -41,18 +41,22 @@ def dense(slots):
     return rows
 
 
+def looks(row):
+    """Of an approach's frames that a plate was read in: indices [N], log-probabilities [N,8,75], widths and sharpness [N]."""
+    seen = [(at, looks[0]) for at, looks in enumerate(row["frames"]) if looks]
+    logs = np.array([dense(look["slots"]) for _, look in seen]).reshape(-1, 8, CHARACTERS)
+    return np.array([at for at, _ in seen], int), logs, np.array([width(look["quad"]) for _, look in seen]), np.array([look["sharpness"] for _, look in seen])
+
+
 def load(path):
     approaches = []
     for line in open(path, encoding="utf-8"):
         row = json.loads(line)
         if row["who"] not in ("neighbour", "stranger", "look_alike"):
             continue
-        looks = [looks[0] for looks in row["frames"] if looks]
-        if looks:
-            logs = np.array([dense(look["slots"]) for look in looks])
-            sizes = np.array([width(look["quad"]) for look in looks])
-            sharp = np.array([look["sharpness"] for look in looks])
-            approaches.append((np.array(row["truth"]), logs, sizes, sharp))
+        at, *seen = looks(row)
+        if len(at):
+            approaches.append((np.array(row["truth"]), *seen))
     return approaches
 
 

@@ -17,6 +17,7 @@ import argparse
 import csv
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ import numpy as np
 import fit
 
 ROOT = Path(__file__).resolve().parents[2]
-ALPHABET = "_0123456789ABCDEFGHJKLMNPQRSTUVWXYZ京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼警学挂港澳使领应急"
-PROVINCES, SERIAL = range(35, 66), range(1, 35)
+sys.path.insert(0, str(ROOT / "models/training"))
+import kinds  # noqa: E402
+
+PROVINCES, SERIAL = ([kinds.INDEX[c] for c in chars] for chars in (kinds.PROVINCES, kinds.DIGITS + kinds.LETTERS))
 # alike, others, provinces; those marked are the gate's own at budgets up to 400, of 1,000, 10,000 and 100,000
 MARGINS = [(40, 18, 2), (100, 46, 5), (100, 46, 20), (200, 92, 20), (300, 138, 15), (300, 138, 30), (500, 229, 25), (1000, 459, 20), (1000, 459, 50), (10000, 4587, 500)]
 OWN = {(40, 18, 2), (100, 46, 5), (1000, 459, 50), (10000, 4587, 500)}
@@ -36,9 +39,9 @@ CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters 
 def confusable():
     """[75,75] bool: characters that readers take for one another, by src/register/alike.rs."""
     text = (ROOT / "src/register/alike.rs").read_text(encoding="utf-8").split("const MOST")[0]
-    alike = np.zeros((len(ALPHABET), len(ALPHABET)), bool)
+    alike = np.zeros((fit.CHARACTERS, fit.CHARACTERS), bool)
     for a, b in re.findall(r"\('(.)', '(.)'\)", text):
-        i, j = ALPHABET.index(a), ALPHABET.index(b)
+        i, j = kinds.INDEX[a], kinds.INDEX[b]
         alike[i, j] = alike[j, i] = True
     return alike
 
@@ -55,29 +58,33 @@ def reached(fused, plate):
         if slot == 0:
             least[:, 2] = ahead.min(1)
             continue
-        alike = ALIKE[char] if char else np.zeros(len(ALPHABET), bool)
+        alike = ALIKE[char]
         least[:, 0] = np.minimum(least[:, 0], ahead[:, alike].min(1, initial=99.0))
         least[:, 1] = np.minimum(least[:, 1], ahead[:, ~alike].min(1))
     return least
+
+
+def drawn(truth, slot, char):
+    """How often `cast::look_alike` puts this character there when it has chosen the place."""
+    if slot == 0:
+        return 1 / len(PROVINCES) if truth[0] in PROVINCES and char in PROVINCES else 0.0
+    if char not in SERIAL:
+        return 0.0
+    pairs = ALIKE[truth[slot], SERIAL].sum()
+    confused = CONFUSED if pairs else 0.0
+    return (confused / pairs if ALIKE[truth[slot], char] else 0.0) + (1 - confused) / len(SERIAL)
 
 
 def look_alikes(fused, truth):
     """(plate, probability that it is the one registered) of those that some number of frames makes likelier than the truth."""
     length = int(np.count_nonzero(truth))
     for slot in range(length):
-        over = (fused[:, slot, :] - fused[:, slot, [truth[slot]]]).max(0)
-        over[truth[slot]] = -99.0
-        for char in np.flatnonzero(over > 0):
-            pairs = [i for i in SERIAL if ALIKE[truth[slot], i]]
-            if slot == 0:
-                drawn = 1 / len(PROVINCES) if truth[0] in PROVINCES and char in PROVINCES else 0.0
-            elif char in SERIAL:
-                drawn = ((CONFUSED if ALIKE[truth[slot], char] else 0.0) / max(len(pairs), 1)) + (1 - CONFUSED * bool(pairs)) / len(SERIAL)
-            else:
-                drawn = 0.0
-            if drawn:
-                # One substitution half of the time; the second of two falls on the same place once in the plate's length.
-                yield np.where(np.arange(8) == slot, char, truth), drawn / length * (0.5 + 0.5 / length)
+        over = (fused[:, slot, :] > fused[:, slot, [truth[slot]]]).any(0)
+        for char in np.flatnonzero(over):
+            # One substitution half of the time; the second of two falls on the same place once in the plate's length.
+            often = drawn(truth, slot, char) / length * (0.5 + 0.5 / length)
+            if often:
+                yield np.where(np.arange(8) == slot, char, truth), often
 
 
 def approaches(paths, left_out):
@@ -87,15 +94,9 @@ def approaches(paths, left_out):
             row = json.loads(line)
             if row["who"] not in ("neighbour", "stranger", "look_alike") or row.get("photo") in left_out:
                 continue
-            seen = [(at, looks[0]) for at, looks in enumerate(row["frames"]) if looks]
-            if len(seen) < LEAST_FUSED:
-                yield row.get("photo"), np.array(row["truth"]), np.empty((0, 8, len(ALPHABET))), np.empty(0, int)
-                continue
-            logs = np.array([fit.dense(look["slots"]) for _, look in seen])
-            sizes = np.array([fit.width(look["quad"]) for _, look in seen])
-            sharp = np.array([look["sharpness"] for _, look in seen])
-            fused = fit.fuse(logs, sizes, sharp, fit.SHIPPED, range(LEAST_FUSED, len(seen) + 1))
-            yield row.get("photo"), np.array(row["truth"]), np.array(fused), np.array([at for at, _ in seen])[LEAST_FUSED - 1 :]
+            at, *seen = fit.looks(row)
+            fused = fit.fuse(*seen, fit.SHIPPED, range(LEAST_FUSED, len(at) + 1))
+            yield row.get("photo"), np.array(row["truth"]), np.array(fused).reshape(-1, 8, fit.CHARACTERS), at[LEAST_FUSED - 1 :]
 
 
 def main():
@@ -113,10 +114,10 @@ def main():
         opens = (reached(fused, truth)[None] >= asked).all(2)
         let_in += opens.any(1)
         early += (opens & (at <= READABLE)).any(1)
-        for plate, drawn in look_alikes(fused, truth) if len(fused) else ():
-            rates = drawn * (reached(fused, plate)[None] >= asked).all(2).any(1)
+        for plate, often in look_alikes(fused, truth):
+            rates = often * (reached(fused, plate)[None] >= asked).all(2).any(1)
             taken += rates
-            name = (photo, "".join(ALPHABET[i] for i in truth).rstrip("_"))
+            name = (photo, kinds.decode(truth))
             by_plate[name] = by_plate.get(name, 0.0) + rates
     print("margin (alike, others, provinces): neighbours in, by the third readable frame; strangers in 10,000 let in, of whom 4,000 look-alikes")
     for margin, n, third, rate in zip(MARGINS, let_in, early, taken):

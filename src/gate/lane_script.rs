@@ -161,7 +161,7 @@ pub(super) type Steps = Vec<Result<Vec<Reading>, Duration>>;
 
 /// Lets the script run; gives how often it was pressed, and what was put on record.
 pub(super) fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
-    let clock = Hands::at(setting.wall, "Asia/Shanghai".parse_zone());
+    let clock = Hands::at(setting.wall, TimeZone::get("Asia/Shanghai").unwrap());
     let at = Arc::<Mutex<Vec<_>>>::default();
     let presses = Presses { at, clock: clock.clone(), broken: setting.broken };
     let left = steps.iter().map(|step| step.as_ref().err().copied()).collect();
@@ -189,16 +189,6 @@ pub(super) fn run(steps: Steps, setting: Setting) -> (usize, Vec<Arrival>) {
     lane.finish();
     let pressed = presses.at.lock().len();
     (pressed, arrivals.try_iter().collect())
-}
-
-pub(super) trait Zone {
-    fn parse_zone(&self) -> TimeZone;
-}
-
-impl Zone for str {
-    fn parse_zone(&self) -> TimeZone {
-        TimeZone::get(self).unwrap()
-    }
 }
 
 /// A plate that is so wide and lies as far down as the lane's geometry has it.

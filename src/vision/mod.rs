@@ -21,7 +21,7 @@ pub mod surroundings;
 pub mod track;
 pub mod warp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(crate) use model::try_model;
@@ -29,6 +29,7 @@ pub use reading::{Reading, SlotProbabilities};
 
 use crate::config::{self, Provider};
 use crate::picture::{Picture, Quad};
+use crate::text::one_line;
 use detector::Detector;
 use judges::{Effort, Judges, is_believable};
 
@@ -82,6 +83,13 @@ pub enum VisionError {
     /// A network failed.
     #[error("a network failed: {0}")]
     Run(#[from] ort::Error),
+}
+
+impl VisionError {
+    /// A model will not do. What the file tells of itself, and what ONNX Runtime says of it, may be of several lines.
+    fn model(path: &Path, problem: &str) -> VisionError {
+        VisionError::Model { path: path.into(), problem: one_line(problem) }
+    }
 }
 
 /// How long the stages of the last picture took.

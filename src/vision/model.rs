@@ -23,7 +23,7 @@ fn find_model(settings: &config::Vision, name: &str) -> Result<PathBuf, VisionEr
         }
     };
     let missing = || match &settings.models {
-        Some(folder) => VisionError::Model { path: folder.join(name), problem: "no such file".into() },
+        Some(folder) => VisionError::model(&folder.join(name), "no such file"),
         None => VisionError::ModelNotFound { name: name.into() },
     };
     candidates.into_iter().find(|path| path.is_file()).ok_or_else(missing)
@@ -62,7 +62,7 @@ impl Model {
             }
             Precision::Auto => find_model(settings, &plain),
         }?;
-        let wrong = |problem: String| VisionError::Model { path: path.clone(), problem };
+        let wrong = |problem: String| VisionError::model(&path, &problem);
         let size = std::fs::metadata(&path).map_err(|e| wrong(e.to_string()))?.len();
         if size == 0 || size > LARGEST_MODEL {
             return Err(wrong(format!("{size} bytes are no {role} model")));
@@ -100,8 +100,7 @@ impl Model {
     pub fn session(&self, settings: &config::Vision, dimensions: &[(&str, usize)]) -> Result<Session, VisionError> {
         let library = library(settings)?;
         runtime::check_provider(library, settings)?;
-        // What the file tells of itself, and what ONNX Runtime says of it, may be of several lines.
-        let wrong = |problem: String| VisionError::Model { path: self.path.clone(), problem: one_line(&problem) };
+        let wrong = |problem: String| VisionError::model(&self.path, &problem);
         let build = |all_of_it: bool| runtime::build(library, settings, self, dimensions, all_of_it);
         // A provider that leaves parts of a network to the CPU is told of. To try that with TensorRT would build its engine twice.
         let strict = !matches!(settings.provider, Provider::Cpu | Provider::Tensorrt);

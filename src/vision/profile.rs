@@ -74,7 +74,7 @@ fn run(
         network.run()?;
     }
     let file = network.end_profile()?;
-    let wrong = |problem: String| VisionError::Model { path: file.clone(), problem };
+    let wrong = |problem: String| VisionError::model(&file, &problem);
     let text = std::fs::read_to_string(&file).map_err(|e| wrong(e.to_string()))?;
     // Only a trace: whether it can be removed does not matter to what it says.
     let _ = std::fs::remove_file(&file);

@@ -35,6 +35,16 @@ pub struct Row {
     pub record: Option<String>,
 }
 
+/// The time of day, in a word.
+fn time(night: bool) -> &'static str {
+    if night { "night" } else { "day" }
+}
+
+/// The rule on record, in a word.
+fn reason(rule: Option<Rule>) -> String {
+    rule.map_or("not read well enough to be put on record".into(), |rule| format!("{rule:?}"))
+}
+
 /// A share with its 95 % interval (Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Share {
@@ -106,24 +116,16 @@ pub struct Wrong {
 }
 
 impl Wrong {
-    fn of(row: &Row) -> Option<Wrong> {
-        let Row { who, night, plate, photo, played, .. } = row;
-        let wrong = || Wrong {
-            who: who.name(),
-            night: *night,
-            plate: *plate,
-            photo: photo.clone(),
-            read: played.read,
-            rule: played.rule,
-        };
-        (played.opened != who.belongs()).then(wrong)
+    fn of(row: &Row) -> Wrong {
+        let Row { who, night, plate, ref photo, ref played, .. } = *row;
+        Wrong { who: who.name(), night, plate, photo: photo.clone(), read: played.read, rule: played.rule }
     }
 
     /// In a line.
     fn line(&self) -> String {
-        let (time, photo) = (if self.night { "night" } else { "day" }, self.photo.as_deref().unwrap_or("painted"));
+        let (time, rule) = (time(self.night), reason(self.rule));
+        let photo = self.photo.as_deref().unwrap_or("painted");
         let read = self.read.map_or("-".into(), |plate| plate.to_string());
-        let rule = self.rule.map_or("nothing on record".into(), |rule| format!("{rule:?}"));
         format!("wrong: {} by {time}, {}, read as {read}, {rule} ({photo})", self.who, self.plate)
     }
 }
@@ -184,15 +186,12 @@ impl Tally {
         let mut groups: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         let mut missed_for = BTreeMap::new();
         for row in rows {
-            let time = if row.night { "night" } else { "day" };
-            for name in [row.who.name().to_owned(), format!("{}_{time}", row.who.name())] {
+            for name in [row.who.name().to_owned(), format!("{}_{}", row.who.name(), time(row.night))] {
                 let group = groups.entry(name).or_default();
                 *group = (group.0 + usize::from(row.played.opened), group.1 + 1);
             }
             if row.who.belongs() && !row.played.opened {
-                let rule =
-                    row.played.rule.map_or("not read well enough to be put on record".into(), |r| format!("{r:?}"));
-                *missed_for.entry(rule).or_default() += 1;
+                *missed_for.entry(reason(row.played.rule)).or_default() += 1;
             }
         }
         let missed = ours.len() - opened_ours.len();
@@ -218,7 +217,7 @@ impl Tally {
             opened: groups.into_iter().map(|(name, (count, of))| (name, Share::of(count, of))).collect(),
             missed_for,
             never_read: ours.iter().filter(|r| !r.readable).count(),
-            wrong: rows.iter().filter_map(Wrong::of).collect(),
+            wrong: of(&|r| r.played.opened != r.who.belongs()).into_iter().map(Wrong::of).collect(),
         }
     }
 
