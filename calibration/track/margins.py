@@ -29,9 +29,9 @@ sys.path.insert(0, str(ROOT / "models/training"))
 import kinds  # noqa: E402
 
 PROVINCES, SERIAL = ([kinds.INDEX[c] for c in chars] for chars in (kinds.PROVINCES, kinds.DIGITS + kinds.LETTERS))
-# alike, others, provinces; those marked are the gate's own at budgets up to 400, of 1,000, 10,000 and 100,000
-MARGINS = [(40, 18, 2), (100, 46, 5), (100, 46, 20), (200, 92, 20), (300, 138, 15), (300, 138, 30), (500, 229, 25), (1000, 459, 20), (1000, 459, 50), (10000, 4587, 500)]
-OWN = {(40, 18, 2), (100, 46, 5), (1000, 459, 50), (10000, 4587, 500)}
+# alike, others, provinces; those marked are the gate's own at budgets up to 1,333, of 10,000 and of 100,000
+MARGINS = [(40, 18, 2), (100, 46, 5), (200, 92, 10), (300, 138, 15), (500, 229, 25), (1000, 459, 50), (3000, 1376, 150), (10000, 4587, 500)]
+OWN = {(40, 18, 2), (300, 138, 15), (3000, 1376, 150)}
 LEAST_FUSED, READABLE = 2, 6  # frames; the third one that is readable has this index (simulate/paint.rs: READABLE_PX)
 CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters first; of strangers, the look-alikes (simulate/cast.rs)
 

@@ -40,20 +40,19 @@ const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
 const STRICTER: f64 = 10.0;
 /// What the margin has to reach, as a share of what the ratio has to. For any given plate of a stranger the margin bounds the
 /// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave more neighbours
-/// standing. Of 10,000 strangers of `simulate`, four in ten of them chosen to be mistaken, 0.04 are let in by this, 0.15 by three
-/// hundredths, 0.28 by one (docs/decisions/2026-11-27-margins.md).
-const MARGIN_SHARE: f64 = 0.1;
+/// standing (docs/decisions/2026-11-27-margins.md, -doubt.md).
+const MARGIN_SHARE: f64 = 0.03;
 /// The margin has to reach this whatever the budget: twice [`ELSEWHERE`], so that a province that is not read never passes.
 const LEAST_MARGIN: f64 = 2.0 * ELSEWHERE;
 /// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
-/// (docs/decisions/2026-11-26-blind-neighbours.md). A hundredth of that number: of strangers next to a registered plate, one in ten
+/// (docs/decisions/2026-11-26-blind-neighbours.md). A hundredth of that number: of strangers next to a registered plate, one in three
 /// times the budget is then taken for it, by the margin's bound.
 const BLIND: f64 = 0.01 * NEIGHBOURS_EACH;
 /// How much less a plate counts in the margin that is the car's but for the province. By the strangers' model thirty other
 /// provinces share what two thirds of the home province have, so it comes some forty-five times more seldom than another
 /// neighbour; a province that can hardly be read must not do all the same, so that much is not made of it
-/// (docs/decisions/2026-11-27-second-reader.md, -margins.md).
+/// (docs/decisions/2026-11-27-second-reader.md, -doubt.md).
 const ELSEWHERE: f64 = 20.0;
 /// A registered plate that explains the pictures this many times worse than the best is no rival.
 const CLEARLY: f64 = 100.0;

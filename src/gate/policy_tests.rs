@@ -99,7 +99,7 @@ fn one_frame_or_a_thin_margin_or_a_small_ratio_waits() {
     let rules = config::Gate::default();
     let vehicle = vehicle("苏F12345", |_| ());
     assert!(!verdict(&found(&vehicle, 1e6, 1e6), 1, &rules).is_open());
-    assert!(!verdict(&found(&vehicle, 1e6, 99.0), 9, &rules).is_open());
+    assert!(!verdict(&found(&vehicle, 1e6, 299.0), 9, &rules).is_open());
     assert!(!verdict(&found(&vehicle, 9_999.0, 1e6), 9, &rules).is_open());
 }
 
@@ -113,7 +113,7 @@ fn a_car_with_lookalikes_needs_more_of_everything() {
         found.candidates[1] = Some(candidate(&other, others));
         found
     };
-    assert!(!verdict(&of(1e6, 5e3, 0.1), 9, &rules).is_open());
+    assert!(!verdict(&of(1e6, 2e3, 0.1), 9, &rules).is_open());
     assert!(!verdict(&of(5e4, 1e6, 0.1), 9, &rules).is_open());
     assert!(!verdict(&of(1e6, 1e6, 0.1), 2, &rules).is_open());
     assert!(verdict(&of(1e6, 1e6, 0.1), 3, &rules).is_open());

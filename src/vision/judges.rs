@@ -14,8 +14,17 @@ use crate::picture::{Picture, Quad, drop_covered};
 const PLATE: f32 = 0.5;
 /// A find that the refiner believes to have two rows with more than this probability may have two, or one.
 const MAYBE_TWO_ROWS: f32 = 0.1;
+/// In a frame, whose reading will be added up with others, a plate is looked at again if a slot is less sure than this. Of the readings of
+/// plates 61 pixels wide or more that are 2 to 5 % (calibration/doubt).
+const SURE: f32 = 0.99;
+/// What the second reader's look counts beside the first's, 0..1. From a half to two thirds makes the truth likeliest
+/// (calibration/doubt, docs/decisions/2026-11-27-doubt.md).
+const SECOND_SHARE: f32 = 0.6;
 /// Where a frame's second look begins: the corners with a little of the surroundings; growth along and across.
 const SECOND_START: [f32; 2] = [1.06, 1.1];
+/// Where another look begins at what could not be read: much further out, since the corners may be those of the half of a plate that
+/// the sun shines on, or that a shadow covers.
+const WIDER_START: [f32; 2] = [1.3, 1.1];
 /// Two looks whose plates differ by more than this in the logarithm of their width did not see the same.
 const APART: f32 = 0.1;
 /// Where those tries begin: the corners as they are, with the surroundings, and a little inside; growth along and across.
@@ -34,6 +43,16 @@ pub(super) enum Effort {
     Frame { two_rows: bool },
     /// A photograph: what is in doubt is read again.
     Photograph,
+}
+
+impl Effort {
+    /// A reading whose weakest slot is below this is in doubt, 0..1.
+    fn sure(self) -> f32 {
+        match self {
+            Effort::Frame { .. } => SURE,
+            Effort::Photograph => UNSURE,
+        }
+    }
 }
 
 /// The networks that judge finds, with their buffers.
@@ -104,17 +123,9 @@ impl Judging<'_> {
     /// Refines rough corners and reads what stands there; none if it is no plate.
     pub(super) fn read(&mut self, rough: &Quad, score: f32) -> Result<Option<Reading>, VisionError> {
         let refined = self.refine(rough)?;
-        let is_one = |r: &Refined| r.is_plate >= PLATE && r.quad.width() >= self.judges.narrowest;
-        let Some(refined) = refined.filter(is_one) else { return Ok(None) };
+        let Some(refined) = refined.filter(|r| self.is_plate(r)) else { return Ok(None) };
         if let Effort::Frame { two_rows } = self.effort {
-            let may_be_either = (MAYBE_TWO_ROWS..1.0 - MAYBE_TWO_ROWS).contains(&refined.two_rows);
-            let two_rows = if may_be_either { two_rows } else { refined.two_rows > 0.5 };
-            let read = self.read_at(&refined.quad, two_rows, score, refined.is_plate)?;
-            // Single rows seen askew are taken for two, surely even: what is not legible so is read the other way.
-            if refined.two_rows > MAYBE_TWO_ROWS && !read.as_ref().is_some_and(is_believable) {
-                return self.read_at(&refined.quad, !two_rows, score, refined.is_plate);
-            }
-            return read.map(|first| self.look_twice(first, two_rows)).transpose();
+            return self.read_in_frame(&refined, two_rows, score);
         }
         let mut best = self.read_at(&refined.quad, false, score, refined.is_plate)?;
         // Seen askew, one row is as high for its width as two are: where it may be either, the reader judges.
@@ -126,9 +137,35 @@ impl Judging<'_> {
             (best, two_rows) = (Some(two), true);
         }
         match best {
-            Some(best) if is_in_doubt(&best) => self.second_opinion(best, &refined.quad, two_rows).map(Some),
+            Some(best) if self.is_in_doubt(&best) => self.second_opinion(best, &refined.quad, two_rows).map(Some),
             best => Ok(best),
         }
+    }
+
+    /// Reads a find of a frame at its exact corners; where that cannot be believed the other way, and then further out.
+    fn read_in_frame(&mut self, refined: &Refined, two_rows: bool, score: f32) -> Result<Option<Reading>, VisionError> {
+        let may_be_either = (MAYBE_TWO_ROWS..1.0 - MAYBE_TWO_ROWS).contains(&refined.two_rows);
+        let two_rows = if may_be_either { two_rows } else { refined.two_rows > 0.5 };
+        let first = self.read_at(&refined.quad, two_rows, score, refined.is_plate)?;
+        if let Some(first) = first.filter(is_believable) {
+            return self.look_twice(first, two_rows).map(Some);
+        }
+        // Single rows seen askew are taken for two, surely even.
+        if refined.two_rows > MAYBE_TWO_ROWS
+            && let Some(other) = self.read_at(&refined.quad, !two_rows, score, refined.is_plate)?.filter(is_believable)
+        {
+            return Ok(Some(other));
+        }
+        let [along, across] = WIDER_START;
+        let wider = self.refine(&refined.quad.grown(along, across))?;
+        let Some(wider) = wider.filter(|r| self.is_plate(r)) else { return Ok(None) };
+        let again = self.read_at(&wider.quad, two_rows, score, wider.is_plate)?;
+        again.filter(is_believable).map(|again| self.look_twice(again, two_rows)).transpose()
+    }
+
+    /// Does the refiner believe it, and is it wide enough to be read?
+    fn is_plate(&self, refined: &Refined) -> bool {
+        refined.is_plate >= PLATE && refined.quad.width() >= self.judges.narrowest
     }
 
     /// Exact corners for rough ones, and the time it took.
@@ -157,7 +194,7 @@ impl Judging<'_> {
     /// What is not sure of every slot is refined and read once more from another start, so that how the corners happened to
     /// fall weighs less, and shown to the second reader; all of that counts. Costs one more refinement and two readings.
     fn look_twice(&mut self, first: Reading, two_rows: bool) -> Result<Reading, VisionError> {
-        if !is_in_doubt(&first) {
+        if !self.is_in_doubt(&first) {
             return Ok(first);
         }
         let [along, across] = SECOND_START;
@@ -176,21 +213,26 @@ impl Judging<'_> {
         self.second_opinion(reading, &at, two_rows)
     }
 
-    /// What the second reader says of the plate at these corners counts as much as the reading does, if there is a second
-    /// reader and it sees a plate.
+    /// What the second reader says of the plate at these corners counts, if there is a second reader and it sees a plate, with
+    /// the share [`SECOND_SHARE`].
     fn second_opinion(&mut self, reading: Reading, at: &Quad, two_rows: bool) -> Result<Reading, VisionError> {
         let Some(reader) = self.judges.second_reader.as_mut() else { return Ok(reading) };
         let second = timed(reader, self.timings, self.picture, at, two_rows)?;
         Ok(match second.filter(|second| is_a_plates(&second.slots)) {
-            Some(second) => Reading { slots: reading.slots.and(&second.slots), ..reading },
+            Some(second) => Reading { slots: reading.slots.mixed(&second.slots, SECOND_SHARE), ..reading },
             None => reading,
         })
+    }
+
+    /// Is it a plate, and some slot of it unsure?
+    fn is_in_doubt(&self, reading: &Reading) -> bool {
+        reading.slots.weakest() < self.effort.sure() && is_believable(reading)
     }
 
     /// A reading that is not sure of every slot may have its corners a little wrong: it is read again from other starts,
     /// and the clearest reading counts. Costs three more refinements and readings, for one plate in thirty.
     pub(super) fn read_again(&mut self, first: Reading) -> Result<Reading, VisionError> {
-        if !is_in_doubt(&first) {
+        if !self.is_in_doubt(&first) {
             return Ok(first);
         }
         let (start, score) = (first.quad, first.score);
@@ -217,11 +259,6 @@ fn timed(
     timings.read += begun.elapsed();
     timings.reads += 1;
     Ok(read)
-}
-
-/// Is it a plate, and some slot of it unsure?
-fn is_in_doubt(reading: &Reading) -> bool {
-    reading.slots.weakest() < UNSURE && is_believable(reading)
 }
 
 /// Is a plate's text read, and more than guessed?
@@ -284,7 +321,7 @@ mod tests {
                 1 => {
                     clear += 1;
                     assert_eq!(with.timings().reads, 1, "{width}");
-                    assert!(a[0].slots == b[0].slots && b[0].slots.weakest() >= UNSURE, "{width}");
+                    assert!(a[0].slots == b[0].slots && b[0].slots.weakest() >= SURE, "{width}");
                 }
                 2 => {
                     doubted += 1;
@@ -295,6 +332,26 @@ mod tests {
             }
         }
         assert!(clear > 2 && doubted > 2, "{clear} clear, {doubted} doubted");
+    }
+
+    #[test]
+    fn of_a_plate_of_which_one_half_was_found_the_whole_is_read() {
+        let mut judges = Judges::load(&config::Vision::default()).unwrap();
+        let (mut whole, mut all) = (0, 0);
+        for (width, share) in (70..130).step_by(10).flat_map(|width| [0.45, 0.5, 0.6].map(|share| (width, share))) {
+            let picture = wall(width, 4.0);
+            let (left, right, high) = (250.0, 250.0 + width as f32, 150.0 + width as f32 * 140.0 / 440.0);
+            let middle = |from: f32, to: f32| from + share * (to - from);
+            for [a, b] in [[left, middle(left, right)], [middle(right, left), right]] {
+                let half = Quad([[a, 150.0], [b, 150.0], [b, high], [a, high]]);
+                let mut timings = Timings::default();
+                let read =
+                    judges.on(&picture, Effort::Frame { two_rows: false }, &mut timings).read(&half, 0.9).unwrap();
+                all += 1;
+                whole += usize::from(read.is_some_and(|r| r.slots.text() == "苏F8K291"));
+            }
+        }
+        assert!(whole * 10 >= all * 8, "{whole} of {all}");
     }
 
     #[test]

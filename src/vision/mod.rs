@@ -107,7 +107,7 @@ pub struct Timings {
     pub reads: u32,
 }
 
-/// A reading whose weakest slot is below this is tried again from corners placed a little otherwise.
+/// A reading of a photograph whose weakest slot is below this is tried again from corners placed a little otherwise.
 const UNSURE: f32 = 0.95;
 /// The longer side of the copies that a photograph is looked at in once more, as shares of `vision.search_px`.
 const CLOSER: f32 = 1.5;

@@ -24,9 +24,14 @@ impl SlotProbabilities {
 
     /// What two looks at the same plate say together: the mean of their log-probabilities, normalised again.
     pub fn and(&self, other: &SlotProbabilities) -> SlotProbabilities {
+        self.mixed(other, 0.5)
+    }
+
+    /// The same where the other look counts with this share, 0..1.
+    pub fn mixed(&self, other: &SlotProbabilities, share: f32) -> SlotProbabilities {
         let mut means = [0.0; ALPHABET.len() * SLOTS];
         for ((mean, a), b) in means.iter_mut().zip(self.0.iter().flatten()).zip(other.0.iter().flatten()) {
-            *mean = (a + b) / 2.0;
+            *mean = a + share * (b - a);
         }
         SlotProbabilities::from_logits(&means)
     }

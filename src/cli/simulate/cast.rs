@@ -18,8 +18,6 @@ use crate::register::{Dues, Snapshot, Vehicle, confusable};
 
 /// Cars that are registered.
 pub const REGISTERED: usize = 103;
-/// A photographed plate narrower than this, pixels, cannot be shown near the camera.
-const NARROWEST: f32 = 80.0;
 /// A photograph that shows less than this beside the plate, to the left or the right, plate widths, shows no car: what is made
 /// up there would begin at the plate's very edge.
 const BESIDE: f32 = 0.2;
@@ -96,10 +94,20 @@ struct LeftOut {
     path: String,
 }
 
-/// The photographs of a manifest that show a car with a plate whose corners are known, wide and level enough for a gate, but
-/// for those of the list `left_out` (column `path`).
-pub fn shots(folder: &Path, manifest: &Path, splits: &[String], left_out: Option<&Path>) -> anyhow::Result<Vec<Shot>> {
+/// Which photographs are taken.
+pub struct Wanted<'a> {
+    /// Those of these splits; of all where there is none.
+    pub splits: &'a [String],
+    /// But for those of this list (column `path`).
+    pub left_out: Option<&'a Path>,
+    /// And those whose plate is narrower than this, pixels.
+    pub narrowest: f32,
+}
+
+/// The photographs of a manifest that show a car with a plate whose corners are known, level enough for a gate.
+pub fn shots(folder: &Path, manifest: &Path, wanted: &Wanted) -> anyhow::Result<Vec<Shot>> {
     let name = manifest.display();
+    let Wanted { splits, left_out, narrowest } = *wanted;
     let left_out = left_out.map(|list| eval::table::<LeftOut>(list, &["path"])).transpose()?.unwrap_or_default();
     let left_out: HashSet<String> = left_out.into_iter().map(|row| row.path).collect();
     let mut shots = Vec::new();
@@ -110,7 +118,7 @@ pub fn shots(folder: &Path, manifest: &Path, splits: &[String], left_out: Option
             continue;
         };
         let path = folder.join(row.path);
-        if wanted && whole && quad.width() >= NARROWEST && lean(&quad) <= LEANING && beside(&path, &quad)? >= BESIDE {
+        if wanted && whole && quad.width() >= narrowest && lean(&quad) <= LEANING && beside(&path, &quad)? >= BESIDE {
             shots.push(Shot { path, plate, quad });
         }
     }
@@ -212,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn photographs_without_a_car_around_the_plate_and_those_left_out_are_not_taken() {
+    fn photographs_without_a_car_around_the_plate_narrow_ones_and_those_left_out_are_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         let (list, out) = (folder.path().join("list.tsv"), folder.path().join("out.tsv"));
         let mut rows = "path\ttext\tcorners\tkind\tsplit\n".to_owned();
@@ -224,16 +232,22 @@ mod tests {
         }
         std::fs::write(&list, rows).unwrap();
         std::fs::write(&out, "path\twhy\n3.png\ta box is drawn on it\n9.png\ttwo plates\n").unwrap();
+        let splits = ["dev".to_owned()];
+        let taken = |left_out: Option<&Path>, narrowest| {
+            shots(folder.path(), &list, &Wanted { splits: &splits, left_out, narrowest })
+        };
         let names = |left_out: Option<&Path>| -> Vec<String> {
-            let shots = shots(folder.path(), &list, &["dev".into()], left_out).unwrap();
+            let shots = taken(left_out, 100.0).unwrap();
             shots.iter().map(|shot| shot.path.file_stem().unwrap().to_string_lossy().into_owned()).collect()
         };
         let all: Vec<String> = (0..23).filter(|n| *n != 7).map(|n| n.to_string()).collect();
         assert_eq!(names(None), all);
         assert_eq!(names(Some(&out)), all.into_iter().filter(|n| n != "3" && n != "9").collect::<Vec<_>>());
         std::fs::write(&out, "name\n3.png\n").unwrap();
-        let error = shots(folder.path(), &list, &[], Some(&out)).unwrap_err();
+        let error = taken(Some(&out), 100.0).unwrap_err();
         assert!(format!("{error:#}").contains("out.tsv"), "{error:#}");
+        let error = taken(None, 101.0).unwrap_err();
+        assert!(format!("{error:#}").contains("0 photographs"), "{error:#}");
     }
 
     #[test]

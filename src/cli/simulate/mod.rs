@@ -56,6 +56,11 @@ pub struct Args {
     /// Leave these photographs out: a TSV with a header and the column path, as in the manifest.
     #[arg(long, value_name = "FILE", requires = "photos")]
     leave_out: Option<PathBuf>,
+    /// Leave out photographs whose plate is narrower than this, pixels. As it comes, those that would have to be enlarged to
+    /// show what the camera sees at the arm: a camera's picture is sharper there than an enlarged one.
+    #[arg(long, value_name = "PX", requires = "photos", default_value_t = paint::AT_THE_ARM_PX,
+        value_parser = clap::value_parser!(u16).range(20..=2000))]
+    narrowest: u16,
     /// Frames of an approach, one every 80 milliseconds.
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(4..=200))]
     frames: u16,

@@ -76,7 +76,9 @@ impl Show {
                 replayed(file, args.seed)?
             }
             (_, Some(folder), Some(manifest)) => {
-                let mut shots = cast::shots(folder, manifest, &args.split, args.leave_out.as_deref())?;
+                let (left_out, narrowest) = (args.leave_out.as_deref(), f32::from(args.narrowest));
+                let mut shots =
+                    cast::shots(folder, manifest, &cast::Wanted { splits: &args.split, left_out, narrowest })?;
                 shots.retain(|shot| !is_service(shot.plate));
                 Source::Photos(Cast::draw(shots, args.seed))
             }
