@@ -6,8 +6,9 @@ is weighed twice: as a neighbour's, whose plate is registered, and as a stranger
 character counts with the probability that it is drawn, so that rates far below one in the number of approaches can be told. Plates
 that differ in two characters are left out: both would have to be misread.
 
-A margin is three odds (src/gate/matching.rs): against characters that readers confuse, against others, against another province.
-The ratio is not looked at (wherever the margin is reached, it is too), nor what a track loses when it breaks.
+A margin is three odds (src/gate/matching.rs): against characters that readers confuse, against others, against another province. It may be
+another one once the plate was seen large (src/vision/track.rs). The ratio is not looked at (wherever the margin is reached, it is too), nor
+what a track loses when it breaks.
 
     plategate simulate --photos DIR --manifest FILE --split dev --split eval --strangers 10000 --neighbours 1 --spoofs 0 --record readings.jsonl
     python calibration/track/margins.py readings.jsonl
@@ -29,9 +30,11 @@ sys.path.insert(0, str(ROOT / "models/training"))
 import kinds  # noqa: E402
 
 PROVINCES, SERIAL = ([kinds.INDEX[c] for c in chars] for chars in (kinds.PROVINCES, kinds.DIGITS + kinds.LETTERS))
-# alike, others, provinces; those marked are the gate's own at budgets up to 1,333, of 10,000 and of 100,000
-MARGINS = [(40, 18, 2), (100, 46, 5), (200, 92, 10), (300, 138, 15), (500, 229, 25), (1000, 459, 50), (3000, 1376, 150), (10000, 4587, 500)]
-OWN = {(40, 18, 2), (300, 138, 15), (3000, 1376, 150)}
+BLIND, ELSEWHERE = 2.18, 20  # how much less other characters and other provinces count (src/gate/matching.rs)
+# Against look-alikes: while the plate comes, and once it is near. Those marked are the gate's own at budgets up to 400, of 1,000, 10,000, 100,000.
+MARGINS = [(40, 40), (100, 40), (100, 100), (300, 100), (300, 300), (1000, 100), (1000, 300), (1000, 1000), (10000, 3000), (10000, 10000)]
+OWN = {(40, 40), (100, 40), (1000, 300), (10000, 3000)}
+NEAR_PX, NEAR_FRAMES = 117.0, 2  # src/vision/track.rs
 LEAST_FUSED, READABLE = 2, 6  # frames; the third one that is readable has this index (simulate/paint.rs: READABLE_PX)
 CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters first; of strangers, the look-alikes (simulate/cast.rs)
 
@@ -88,7 +91,7 @@ def look_alikes(fused, truth):
 
 
 def approaches(paths, left_out):
-    """(photograph, truth [8], log-probabilities fused after 2, 3, ... frames [N,8,75], the frames' indices [N])."""
+    """(photograph, truth [8], log-probabilities fused after 2, 3, ... frames [N,8,75], the frames' indices [N], was it near by then? [N])."""
     for path in paths:
         for line in open(path, encoding="utf-8"):
             row = json.loads(line)
@@ -96,7 +99,8 @@ def approaches(paths, left_out):
                 continue
             at, *seen = fit.looks(row)
             fused = fit.fuse(*seen, fit.SHIPPED, range(LEAST_FUSED, len(at) + 1))
-            yield row.get("photo"), np.array(row["truth"]), np.array(fused).reshape(-1, 8, fit.CHARACTERS), at[LEAST_FUSED - 1 :]
+            near = np.cumsum(seen[1] >= NEAR_PX) >= NEAR_FRAMES
+            yield row.get("photo"), np.array(row["truth"]), np.array(fused).reshape(-1, 8, fit.CHARACTERS), at[LEAST_FUSED - 1 :], near[LEAST_FUSED - 1 :]
 
 
 def main():
@@ -106,20 +110,21 @@ def main():
     args = parser.parse_args()
     rows = csv.DictReader(open(args.leave_out, encoding="utf-8"), delimiter="\t") if args.leave_out else []
     left_out = {row["path"] for row in rows}
-    asked = np.log(np.array(MARGINS, float))[:, None, :]
+    each = np.log(np.array(MARGINS, float)[:, :, None] / [1, BLIND, ELSEWHERE])  # [margins, coming or near, 3]
     count, let_in, early, taken = 0, np.zeros(len(MARGINS), int), np.zeros(len(MARGINS), int), np.zeros(len(MARGINS))
     by_plate = {}
-    for photo, truth, fused, at in approaches(args.records, left_out):
+    for photo, truth, fused, at, near in approaches(args.records, left_out):
         count += 1
-        opens = (reached(fused, truth)[None] >= asked).all(2)
+        asked = each[:, near.astype(int)]
+        opens = (reached(fused, truth) >= asked).all(2)
         let_in += opens.any(1)
         early += (opens & (at <= READABLE)).any(1)
         for plate, often in look_alikes(fused, truth):
-            rates = often * (reached(fused, plate)[None] >= asked).all(2).any(1)
+            rates = often * (reached(fused, plate) >= asked).all(2).any(1)
             taken += rates
             name = (photo, kinds.decode(truth))
             by_plate[name] = by_plate.get(name, 0.0) + rates
-    print("margin (alike, others, provinces): neighbours in, by the third readable frame; strangers in 10,000 let in, of whom 4,000 look-alikes")
+    print("margin against look-alikes (coming, near): neighbours in, by the third readable frame; strangers in 10,000 let in, of whom 4,000 look-alikes")
     for margin, n, third, rate in zip(MARGINS, let_in, early, taken):
         mark = "*" if margin in OWN else " "
         print(f"{margin!s:>18}{mark} {100 * n / count:.2f} %, {100 * third / count:.2f} %; {1e4 * STRANGERS * rate / count:.3f}")

@@ -16,7 +16,8 @@
 //! mistaken for it would have to hit on it among all that are next to the car's. One that differs in the province alone counts
 //! [`ELSEWHERE`] times less: it would have to be the one car of that number in its province.
 //!
-//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin [`MARGIN_SHARE`] of it.
+//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin a share of it: [`COMING`], or [`NEAR`]
+//! once the plate was seen large.
 //! The first keeps the promise for strangers as they come: for any threshold t, the chance that a stranger's pictures ever
 //! reach `ratio >= t` is at most 1/t, however long one looks (Ville's inequality, the ground of Wald's sequential test:
 //! Wald, "Sequential Tests of Statistical Hypotheses", 1945). The second bounds it for each single plate, also one chosen
@@ -38,16 +39,20 @@ const NEIGHBOUR_SHARE: f64 = 0.01;
 const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
 /// How much stricter a car is decided while it may as well be its look-alike in the register.
 const STRICTER: f64 = 10.0;
-/// What the margin has to reach, as a share of what the ratio has to. For any given plate of a stranger the margin bounds the
-/// chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget would leave more neighbours
-/// standing (docs/decisions/2026-11-27-margins.md, -doubt.md).
-const MARGIN_SHARE: f64 = 0.03;
+/// What the margin has to reach while better frames are to come, as a share of what the ratio has to. For any given plate of a
+/// stranger the margin bounds the chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget
+/// would leave more neighbours standing (docs/decisions/2026-11-27-margins.md).
+const COMING: f64 = 0.1;
+/// The same once the plate was seen large. Then waiting brings little more; and what made readers sure of a character that is
+/// not there was a small picture of it: a Q that was a D at 67 pixels, 363 : 1, was none from 100 on
+/// (docs/decisions/2026-11-27-doubt.md).
+const NEAR: f64 = 0.03;
 /// The margin has to reach this whatever the budget: twice [`ELSEWHERE`], so that a province that is not read never passes.
 const LEAST_MARGIN: f64 = 2.0 * ELSEWHERE;
 /// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
 /// (docs/decisions/2026-11-26-blind-neighbours.md). A hundredth of that number: of strangers next to a registered plate, one in three
-/// times the budget is then taken for it, by the margin's bound.
+/// times the budget at least is then taken for it, by the margin's bound.
 const BLIND: f64 = 0.01 * NEIGHBOURS_EACH;
 /// How much less a plate counts in the margin that is the car's but for the province. By the strangers' model thirty other
 /// provinces share what two thirds of the home province have, so it comes some forty-five times more seldom than another
@@ -61,6 +66,24 @@ const NEGLIGIBLE: f64 = 1e-9;
 /// Candidates that are told.
 pub const CANDIDATES: usize = 5;
 type Evidence = [[f64; ALPHABET.len()]; SLOTS];
+
+/// How large the plate was seen so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// Better frames are to come.
+    Coming,
+    /// Nearer frames would tell the reader little more.
+    Near,
+}
+
+impl Distance {
+    fn margin_share(self) -> f64 {
+        match self {
+            Distance::Coming => COMING,
+            Distance::Near => NEAR,
+        }
+    }
+}
 
 /// A registered plate as an explanation of the pictures.
 #[derive(Clone, Copy, Debug)]
@@ -121,15 +144,15 @@ impl<'a> Match<'a> {
     }
 
     /// Is it the likeliest registered plate and no stranger's, by this budget?
-    pub fn is_sure(&self, false_open_one_in: f64) -> bool {
+    pub fn is_sure(&self, false_open_one_in: f64, distance: Distance) -> bool {
         self.best().is_some()
             && self.ratio >= self.needed(false_open_one_in)
-            && self.margin >= self.margin_needed(false_open_one_in)
+            && self.margin >= self.margin_needed(false_open_one_in, distance)
     }
 
-    /// What the margin alone has to reach by this budget.
-    pub fn margin_needed(&self, false_open_one_in: f64) -> f64 {
-        (self.needed(false_open_one_in) * MARGIN_SHARE).max(LEAST_MARGIN)
+    /// What the margin alone has to reach by this budget, at this distance.
+    pub fn margin_needed(&self, false_open_one_in: f64, distance: Distance) -> f64 {
+        (self.needed(false_open_one_in) * distance.margin_share()).max(LEAST_MARGIN)
     }
 
     /// Is it a stranger's and none of the register's, by this budget?

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::Distance::{Coming as COMING, Near as NEAR};
 use super::*;
 use crate::register::Dues;
 use crate::vision::track::tests::reading;
@@ -40,7 +41,7 @@ fn a_clear_registered_plate_is_sure() {
         let evidence = reading(plate, 0.0, 100.0, 0.9999).slots;
         let found = weigh(&evidence, &snapshot);
         assert_eq!(found.best().unwrap().plate.to_string(), plate);
-        assert!(found.is_sure(1e4), "{plate}: {found:?}");
+        assert!(found.is_sure(1e4, NEAR), "{plate}: {found:?}");
     }
 }
 
@@ -50,7 +51,7 @@ fn a_clear_neighbour_is_not_sure_and_is_named() {
     for plate in ["苏F8K297", "苏FD12346", "苏B7Q618", "皖F12345", "苏E12345"] {
         let found_evidence = reading(plate, 0.0, 100.0, 0.99).slots;
         let found = weigh(&found_evidence, &snapshot);
-        assert!(!found.is_sure(10.0), "{plate}: {found:?}");
+        assert!(!found.is_sure(10.0, NEAR), "{plate}: {found:?}");
         assert!(found.is_near_miss(), "{plate}: {found:?}");
     }
 }
@@ -70,10 +71,10 @@ fn an_eight_that_may_be_a_b_does_not_open() {
     for p in [0.5, 0.7, 0.9, 0.98] {
         let evidence = doubtful("苏F8K291", 2, 'B', p);
         let found = weigh(&evidence, &snapshot);
-        assert!(!found.is_sure(1e4), "{p}: {found:?}");
+        assert!(!found.is_sure(1e4, NEAR), "{p}: {found:?}");
     }
     let evidence = doubtful("苏F8K291", 2, 'B', 0.99999);
-    assert!(weigh(&evidence, &snapshot).is_sure(1e4));
+    assert!(weigh(&evidence, &snapshot).is_sure(1e4, NEAR));
 }
 
 #[test]
@@ -81,30 +82,43 @@ fn a_plate_that_nobody_takes_for_it_counts_less_in_the_margin_than_a_look_alike(
     let snapshot = snapshot(&COMPOUND);
     // 199 to 1 is enough by the budget of 10,000 between K and 3, which nobody confuses; between 8 and B twice as much is asked.
     let serial = doubtful("苏F8K291", 3, '3', 0.995);
-    assert!(weigh(&serial, &snapshot).is_sure(1e4));
-    assert!(!weigh(&doubtful("苏F8K291", 2, 'B', 0.995), &snapshot).is_sure(1e4));
-    assert!(!weigh(&doubtful("苏F8K291", 3, '3', 0.99), &snapshot).is_sure(1e4));
-    assert!(!weigh(&serial, &snapshot).is_sure(1e5), "it follows the budget");
+    assert!(weigh(&serial, &snapshot).is_sure(1e4, NEAR));
+    assert!(!weigh(&doubtful("苏F8K291", 2, 'B', 0.995), &snapshot).is_sure(1e4, NEAR));
+    assert!(!weigh(&doubtful("苏F8K291", 3, '3', 0.99), &snapshot).is_sure(1e4, NEAR));
+    assert!(!weigh(&serial, &snapshot).is_sure(1e5, NEAR), "it follows the budget");
+}
+
+#[test]
+fn a_plate_seen_small_is_asked_more_and_no_plate_less_than_a_province_that_is_not_read() {
+    let snapshot = snapshot(&COMPOUND);
+    // 499 to 1 between 8 and B: enough near, not while the plate still grows.
+    let doubt = doubtful("苏F8K291", 2, 'B', 0.998);
+    let found = weigh(&doubt, &snapshot);
+    assert!(found.is_sure(1e4, NEAR) && !found.is_sure(1e4, COMING) && !found.is_sure(1e5, NEAR));
+    for budget in [1.0, 1e2, 1e3, 1e4, 1e5] {
+        let (coming, near) = (found.margin_needed(budget, COMING), found.margin_needed(budget, NEAR));
+        assert!(LEAST_MARGIN <= near && near <= coming, "{budget}: {near} {coming}");
+    }
 }
 
 #[test]
 fn another_province_counts_less_still_but_has_to_be_told() {
     let snapshot = snapshot(&COMPOUND);
     let province = |p| doubtful("苏F8K291", 0, '鲁', p);
-    assert!(weigh(&province(0.985), &snapshot).is_sure(1e4));
-    assert!(!weigh(&province(0.985), &snapshot).is_sure(1e5), "it follows the budget");
+    assert!(weigh(&province(0.985), &snapshot).is_sure(1e4, NEAR));
+    assert!(!weigh(&province(0.985), &snapshot).is_sure(1e5, NEAR), "it follows the budget");
     for p in [0.2, 0.5, 0.8, 0.9, 0.93] {
-        assert!(!weigh(&province(p), &snapshot).is_sure(1e4), "{p}");
+        assert!(!weigh(&province(p), &snapshot).is_sure(1e4, NEAR), "{p}");
     }
     // Nothing at all is read of the province: every other one explains it as well.
     let mut unread = reading("苏F8K291", 0.0, 100.0, 0.9999).slots;
     unread.0[0] = SlotProbabilities::unknown().0[0];
     for budget in [10.0, 1e3, 1e4] {
-        assert!(!weigh(&unread, &snapshot).is_sure(budget), "{budget}");
+        assert!(!weigh(&unread, &snapshot).is_sure(budget, NEAR), "{budget}");
     }
     // An embassy's first digit is no province.
     let embassy = self::snapshot(&["223001使"]);
-    assert!(!weigh(&doubtful("223001使", 0, '3', 0.985), &embassy).is_sure(1e4));
+    assert!(!weigh(&doubtful("223001使", 0, '3', 0.985), &embassy).is_sure(1e4, NEAR));
 }
 
 #[test]
@@ -120,7 +134,7 @@ fn doubt_between_two_registered_cars_names_the_rival() {
 fn an_unreadable_plate_is_nobody() {
     let snapshot = snapshot(&COMPOUND);
     let found = weigh(&SlotProbabilities::unknown(), &snapshot);
-    assert!(!found.is_sure(10.0), "{found:?}");
+    assert!(!found.is_sure(10.0, NEAR), "{found:?}");
 }
 
 #[test]
@@ -128,7 +142,7 @@ fn an_empty_register_knows_nobody() {
     let snapshot = Snapshot::default();
     let evidence = reading("苏F12345", 0.0, 100.0, 0.999).slots;
     let found = weigh(&evidence, &snapshot);
-    assert!(found.best().is_none() && !found.is_sure(10.0));
+    assert!(found.best().is_none() && !found.is_sure(10.0, NEAR));
 }
 
 #[test]
@@ -247,7 +261,7 @@ proptest! {
     fn an_empty_register_opens_for_nobody(evidence in any_evidence()) {
         let empty = Snapshot::default();
         let found = weigh(&evidence, &empty);
-        prop_assert!(!found.is_sure(1.0) && found.best().is_none() && found.posterior() == 0.0);
+        prop_assert!(!found.is_sure(1.0, NEAR) && found.best().is_none() && found.posterior() == 0.0);
     }
 
     /// More frames of the same evidence sharpen it, as a track does: a sure answer stays.
@@ -255,17 +269,17 @@ proptest! {
     fn more_of_the_same_evidence_never_flips_a_sure_answer(evidence in any_evidence(), plates in any_plates(), looks in 1.0f32..3.0) {
         let register = of_plates(&plates);
         let once = weigh(&evidence, &register);
-        if once.is_sure(1e3) {
+        if once.is_sure(1e3, NEAR) {
             let sharper: Vec<f32> = evidence.0.iter().flatten().map(|l| l * looks).collect();
             let again_evidence = SlotProbabilities::from_logits(&sharper);
             let again = weigh(&again_evidence, &register);
-            prop_assert!(again.is_sure(1e3), "{once:?} {again:?}");
+            prop_assert!(again.is_sure(1e3, NEAR), "{once:?} {again:?}");
             prop_assert_eq!(again.best().unwrap().plate, once.best().unwrap().plate);
         }
         if once.is_surely_strange(1e3) {
             let sharper: Vec<f32> = evidence.0.iter().flatten().map(|l| l * looks).collect();
             let again_evidence = SlotProbabilities::from_logits(&sharper);
-            prop_assert!(!weigh(&again_evidence, &register).is_sure(10.0));
+            prop_assert!(!weigh(&again_evidence, &register).is_sure(10.0, NEAR));
         }
     }
 }

@@ -6,7 +6,7 @@
 use jiff::Zoned;
 
 use super::event::{Finding, Heading, Liveness, Rule};
-use super::matching::{Candidate, Match};
+use super::matching::{Candidate, Distance, Match};
 use super::mode::Mode;
 use crate::config::{self, Unpaid};
 use crate::plate::{Colour, Kind, Plate};
@@ -53,6 +53,8 @@ pub struct Case<'a> {
     pub colour: Colour,
     /// Frames it was read in.
     pub frames: u32,
+    /// Was the plate large enough in them?
+    pub distance: Distance,
     /// Which way it drives.
     pub heading: Heading,
     /// Is it a car?
@@ -81,7 +83,7 @@ pub fn decide(case: &Case<'_>, rules: &config::Gate, now: &Zoned) -> Verdict {
         Mode::HeldOpen => return Verdict::Wait(Rule::HeldOpen),
         Mode::Normal => {}
     }
-    if found.is_sure(rules.false_open_one_in)
+    if found.is_sure(rules.false_open_one_in, case.distance)
         && let Some(best) = found.best()
     {
         return of_the_register(case, best, rules, now);

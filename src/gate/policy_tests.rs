@@ -41,6 +41,7 @@ fn case<'a>(found: &'a Match<'a>, register: &'a Snapshot, frames: u32) -> Case<'
         register,
         colour: Colour::Blue,
         frames,
+        distance: Distance::Near,
         heading: Heading::Coming,
         liveness: Liveness::default(),
         is_live: true,
@@ -101,6 +102,13 @@ fn one_frame_or_a_thin_margin_or_a_small_ratio_waits() {
     assert!(!verdict(&found(&vehicle, 1e6, 1e6), 1, &rules).is_open());
     assert!(!verdict(&found(&vehicle, 1e6, 299.0), 9, &rules).is_open());
     assert!(!verdict(&found(&vehicle, 9_999.0, 1e6), 9, &rules).is_open());
+    // While the plate is small and grows, a thicker one is asked for; not more of the ratio.
+    let coming = |ratio, margin| {
+        let (found, register) = (found(&vehicle, ratio, margin), Snapshot::default());
+        decide(&Case { distance: Distance::Coming, ..case(&found, &register, 9) }, &rules, &now()).is_open()
+    };
+    assert!(verdict(&found(&vehicle, 1e6, 400.0), 9, &rules).is_open());
+    assert!(!coming(1e6, 400.0) && !coming(1e6, 999.0) && coming(1e4, 1e3));
 }
 
 #[test]

@@ -24,6 +24,10 @@ const LIKENESS: f64 = 0.4;
 const BAD_LOOK: f32 = 0.001;
 /// A plate of this width or wider, pixels, has full weight.
 const FULL_WIDTH_PX: f32 = 130.0;
+/// One of this width is near: of the weight of a full one it has three quarters, and nearer frames tell the reader little more.
+const NEAR_PX: f32 = 0.9 * FULL_WIDTH_PX;
+/// It was near in so many frames: a single one may have had its corners wrong.
+const NEAR_FRAMES: u32 = 2;
 /// A plate at least this sharp has full weight; see [`Reading::sharpness`].
 const FULL_SHARPNESS: f32 = 0.06;
 /// How fast the weight falls with the width below the full one, and with the sharpness.
@@ -74,6 +78,8 @@ pub struct Track {
     pub quad: Quad,
     /// Frames it was read in.
     pub frames: u32,
+    /// Of those, the ones in which the plate was [`NEAR_PX`] wide or more.
+    near_frames: u32,
     /// Seen in the newest frame?
     pub fresh: bool,
     /// Is the newest frame the best look at this plate so far?
@@ -97,6 +103,7 @@ impl Track {
             last_seen: at,
             quad: reading.quad,
             frames: 0,
+            near_frames: 0,
             fresh: true,
             best_now: false,
             motion: Motion::start(at, &reading.quad),
@@ -125,6 +132,7 @@ impl Track {
         self.best_now = w > self.best_weight;
         self.best_weight = self.best_weight.max(w);
         self.frames += 1;
+        self.near_frames += u32::from(reading.quad.width() >= NEAR_PX);
         self.last_seen = at;
         self.quad = reading.quad;
         self.fresh = true;
@@ -157,6 +165,11 @@ impl Track {
             *out = s * sharpen;
         }
         SlotProbabilities::from_logits(&logits)
+    }
+
+    /// Was the plate seen so large that nearer frames would tell the reader little more?
+    pub fn is_near(&self) -> bool {
+        self.near_frames >= NEAR_FRAMES
     }
 
     /// The likeliest ground colour.

@@ -78,6 +78,26 @@ fn many_blurred_frames_never_add_up_to_certainty() {
 }
 
 #[test]
+fn a_plate_is_near_once_two_frames_show_it_large() {
+    let near_after = |widths: &[f32]| {
+        let (start, mut tracker) = (Instant::now(), Tracker::default());
+        for (n, width) in widths.iter().enumerate() {
+            feed(
+                &mut tracker,
+                start + Duration::from_millis(80 * n as u64),
+                &[reading("苏F12345", 100.0, *width, 0.9)],
+            );
+        }
+        assert_eq!(tracker.tracks().len(), 1);
+        tracker.tracks()[0].is_near()
+    };
+    assert!(!near_after(&[60.0, 80.0, 100.0, 110.0, 116.0, 116.0]));
+    assert!(!near_after(&[90.0, 105.0, 120.0, 110.0]), "one frame may have its corners wrong");
+    assert!(near_after(&[100.0, 110.0, 118.0, 126.0]));
+    assert!(near_after(&[118.0, 118.0, 110.0]), "it is not forgotten when the car rolls back");
+}
+
+#[test]
 fn frames_count_for_less_and_less() {
     assert_eq!(effective_looks(1.0), 1.0);
     assert!(effective_looks(2.0) < 2.0);
@@ -167,9 +187,10 @@ proptest! {
             let first = readings.next().unwrap();
             let mut track = Track::start(1, at, first);
             readings.for_each(|r| track.add(at, r));
-            track.fused()
+            (track.fused(), track.is_near())
         };
-        let (forth, back) = (fuse(&mut readings.iter()), fuse(&mut readings.iter().rev()));
+        let ((forth, near), (back, near_back)) = (fuse(&mut readings.iter()), fuse(&mut readings.iter().rev()));
+        prop_assert_eq!(near, near_back);
         for (a, b) in forth.0.iter().flatten().zip(back.0.iter().flatten()) {
             prop_assert!((a - b).abs() < 1e-2 * (1.0 + a.abs()), "{a} {b}");
         }
