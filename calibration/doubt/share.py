@@ -1,9 +1,9 @@
 """From what doubt on a frame's plate is looked at again, and how much the second reader's look counts (src/vision/judges.rs: SURE, SECOND_SHARE).
 
-Photographs of cars are made into approaches much as `plategate simulate` makes them (a plate 56 to 126 pixels wide, by day and night, blurred,
+Photographs of cars are made into approaches much as `plategate simulate` makes them (a plate 61 to 126 pixels wide, by day and night, blurred,
 noisy), with corners off as a detector's are, and read as the gate reads a frame, by the shipped networks. Told is, for each threshold of doubt
 and each share, the mean negative log-likelihood of the truth's slots in the fused evidence after one, two, three, five and all frames, in
-thousandths: the lower, the better. Double rows are left out.
+thousandths: the lower, the better. Every plate is read as one row.
 
     python calibration/doubt/share.py --split dev
 """
@@ -117,7 +117,7 @@ def mixed(looks, sure, share):
 
 
 def photographs(split):
-    """(picture, corners, truth [8]) of the frames that show a single-row plate wide and level enough, those left out left out."""
+    """(picture, corners, truth [8]) of the frames that show a plate wide and level enough, those left out left out."""
     with open(ROOT / "calibration/approaches/left_out.tsv", encoding="utf-8", newline="") as f:
         left_out = {row["path"] for row in csv.DictReader(f, delimiter="\t")}
     for row in frames.manifest(split=split, kind="full_frame"):
