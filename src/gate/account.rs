@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::event::{Candidate, Event, Liveness, Look, SlotRead, VehicleRef};
-use super::matching::{Distance, Match};
+use super::matching::Match;
 use crate::plate::ALPHABET;
 use crate::vision::SlotProbabilities;
 use crate::vision::track::Track;
@@ -19,7 +19,6 @@ pub(super) struct Grounds<'a> {
     pub track: &'a Track,
     pub slots: &'a SlotProbabilities,
     pub found: &'a Match<'a>,
-    pub distance: Distance,
     pub liveness: Liveness,
     /// The false-open budget.
     pub one_in: f64,
@@ -48,7 +47,7 @@ pub(super) fn of(grounds: &Grounds<'_>) -> Event {
         ratio: found.ratio.min(MOST),
         margin: found.margin.min(MOST),
         needed: found.needed(grounds.one_in),
-        margin_needed: found.margin_needed(grounds.one_in, grounds.distance),
+        margin_needed: found.margin_needed(grounds.one_in, track.distance()),
         looks: track.looks().map(|look| self::look(look, track)).collect(),
         liveness: grounds.liveness,
         heading: track.motion.heading(),

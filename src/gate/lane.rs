@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::account::{self, Grounds};
 use super::event::{Event, Heading, Outcome, Times};
 use super::liveness;
-use super::matching::{Distance, Roster};
+use super::matching::Roster;
 use super::policy::{self, Case, Verdict};
 use super::recent::Recent;
 use super::strangers::Strangers;
@@ -215,7 +215,6 @@ impl Lane {
         let snapshot = self.snapshot.clone();
         let found = self.roster.weigh(&slots, &snapshot, &self.strangers);
         let size = [frame.picture.width as f32, frame.picture.height as f32];
-        let distance = if track.is_near() { Distance::Near } else { Distance::Coming };
         let presence = self.parts.presence.is_on();
         let liveness = liveness::look(track, &self.cars[car].around, found.read, presence, size, settings);
         let now = self.parts.clock.local();
@@ -224,7 +223,7 @@ impl Lane {
             register: &snapshot,
             colour: track.colour(),
             frames: track.frames,
-            distance,
+            distance: track.distance(),
             heading: track.motion.heading(),
             liveness,
             is_live: liveness::passes(&liveness, track, settings.strength),
@@ -235,7 +234,7 @@ impl Lane {
         let event = || {
             let times = self.times(stamps, track.first_seen);
             let (gate, one_in, today, at) = (&*rules.name, rules.false_open_one_in, now.date(), frame.taken_at);
-            let grounds = Grounds { gate, track, slots: &slots, found: &found, distance, liveness, one_in, today, at };
+            let grounds = Grounds { gate, track, slots: &slots, found: &found, liveness, one_in, today, at };
             Event { rule: verdict.rule(), times, ..account::of(&grounds) }
         };
         match verdict {

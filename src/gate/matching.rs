@@ -31,6 +31,7 @@ use super::strangers::Strangers;
 use crate::plate::{ALPHABET, PROVINCES, Plate, SLOTS};
 use crate::register::{Snapshot, Vehicle, are_alike, confusable};
 use crate::vision::SlotProbabilities;
+use crate::vision::track::Distance;
 
 /// The share of strangers whose plate differs from a registered one in one character. Of the plates issued in one city
 /// (one to two million) those next to 103 registered ones (103 x 5 x 33) are about one in a hundred.
@@ -66,24 +67,6 @@ const NEGLIGIBLE: f64 = 1e-9;
 /// Candidates that are told.
 pub const CANDIDATES: usize = 5;
 type Evidence = [[f64; ALPHABET.len()]; SLOTS];
-
-/// How large the plate was seen so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distance {
-    /// Better frames are to come.
-    Coming,
-    /// Nearer frames would tell the reader little more.
-    Near,
-}
-
-impl Distance {
-    fn margin_share(self) -> f64 {
-        match self {
-            Distance::Coming => COMING,
-            Distance::Near => NEAR,
-        }
-    }
-}
 
 /// A registered plate as an explanation of the pictures.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +135,11 @@ impl<'a> Match<'a> {
 
     /// What the margin alone has to reach by this budget, at this distance.
     pub fn margin_needed(&self, false_open_one_in: f64, distance: Distance) -> f64 {
-        (self.needed(false_open_one_in) * distance.margin_share()).max(LEAST_MARGIN)
+        let share = match distance {
+            Distance::Coming => COMING,
+            Distance::Near => NEAR,
+        };
+        (self.needed(false_open_one_in) * share).max(LEAST_MARGIN)
     }
 
     /// Is it a stranger's and none of the register's, by this budget?

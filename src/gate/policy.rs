@@ -6,11 +6,12 @@
 use jiff::Zoned;
 
 use super::event::{Finding, Heading, Liveness, Rule};
-use super::matching::{Candidate, Distance, Match};
+use super::matching::{Candidate, Match};
 use super::mode::Mode;
 use crate::config::{self, Unpaid};
 use crate::plate::{Colour, Kind, Plate};
 use crate::register::{LivePass, Snapshot, Standing, Validity, Vehicle};
+use crate::vision::track::Distance;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,6 +48,15 @@ pub fn effective_looks(n: f64) -> f64 {
     if n <= 1.0 { n } else { n / (1.0 + LIKENESS * (n - 1.0)) }
 }
 
+/// How large a plate was seen so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// Better frames are to come.
+    Coming,
+    /// Nearer frames would tell the reader little more.
+    Near,
+}
+
 /// A frame that counted much.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -167,9 +176,9 @@ impl Track {
         SlotProbabilities::from_logits(&logits)
     }
 
-    /// Was the plate seen so large that nearer frames would tell the reader little more?
-    pub fn is_near(&self) -> bool {
-        self.near_frames >= NEAR_FRAMES
+    /// How near the plate has come.
+    pub fn distance(&self) -> Distance {
+        if self.near_frames >= NEAR_FRAMES { Distance::Near } else { Distance::Coming }
     }
 
     /// The likeliest ground colour.

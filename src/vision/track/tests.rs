@@ -89,7 +89,7 @@ fn a_plate_is_near_once_two_frames_show_it_large() {
             );
         }
         assert_eq!(tracker.tracks().len(), 1);
-        tracker.tracks()[0].is_near()
+        tracker.tracks()[0].distance() == Distance::Near
     };
     assert!(!near_after(&[60.0, 80.0, 100.0, 110.0, 116.0, 116.0]));
     assert!(!near_after(&[90.0, 105.0, 120.0, 110.0]), "one frame may have its corners wrong");
@@ -187,7 +187,7 @@ proptest! {
             let first = readings.next().unwrap();
             let mut track = Track::start(1, at, first);
             readings.for_each(|r| track.add(at, r));
-            (track.fused(), track.is_near())
+            (track.fused(), track.distance())
         };
         let ((forth, near), (back, near_back)) = (fuse(&mut readings.iter()), fuse(&mut readings.iter().rev()));
         prop_assert_eq!(near, near_back);
