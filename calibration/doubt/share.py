@@ -9,7 +9,6 @@ thousandths: the lower, the better. Every plate is read as one row.
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -118,8 +117,7 @@ def mixed(looks, sure, share):
 
 def photographs(split):
     """(picture, corners, truth [8]) of the frames that show a plate wide and level enough, those left out left out."""
-    with open(ROOT / "calibration/approaches/left_out.tsv", encoding="utf-8", newline="") as f:
-        left_out = {row["path"] for row in csv.DictReader(f, delimiter="\t")}
+    left_out = fit.listed(ROOT / "calibration/approaches/left_out.tsv")
     for row in frames.manifest(split=split, kind="full_frame"):
         quad, truth = frames.quad_of(row), kinds.encode(row["text"])
         if quad is None or truth is None or row["path"] in left_out:

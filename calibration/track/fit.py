@@ -9,6 +9,7 @@ wrong that was claimed right with odds of so many to one.
     python calibration/track/fit.py readings.jsonl
 """
 
+import csv
 import json
 import sys
 
@@ -46,6 +47,12 @@ def looks(row):
     seen = [(at, looks[0]) for at, looks in enumerate(row["frames"]) if looks]
     logs = np.array([dense(look["slots"]) for _, look in seen]).reshape(-1, 8, CHARACTERS)
     return np.array([at for at, _ in seen], int), logs, np.array([width(look["quad"]) for _, look in seen]), np.array([look["sharpness"] for _, look in seen])
+
+
+def listed(table):
+    """The photographs that a table's column `path` names."""
+    with open(table, encoding="utf-8", newline="") as f:
+        return {row["path"] for row in csv.DictReader(f, delimiter="\t")}
 
 
 def load(path):

@@ -7,15 +7,14 @@ character counts with the probability that it is drawn, so that rates far below 
 that differ in two characters are left out: both would have to be misread.
 
 A margin is three odds (src/gate/matching.rs): against characters that readers confuse, against others, against another province. It may be
-another one once the plate was seen large (src/vision/track.rs). The ratio is not looked at (wherever the margin is reached, it is too), nor
-what a track loses when it breaks.
+another one once the plate was seen larger (src/vision/track.rs; that one which stands is no longer far is not looked at). Nor is the ratio
+(wherever the margin is reached, it is too), nor what a track loses when it breaks.
 
     plategate simulate --photos DIR --manifest FILE --split dev --split eval --strangers 10000 --neighbours 1 --spoofs 0 --record readings.jsonl
     python calibration/track/margins.py readings.jsonl
 """
 
 import argparse
-import csv
 import json
 import re
 import sys
@@ -31,10 +30,10 @@ import kinds  # noqa: E402
 
 PROVINCES, SERIAL = ([kinds.INDEX[c] for c in chars] for chars in (kinds.PROVINCES, kinds.DIGITS + kinds.LETTERS))
 BLIND, ELSEWHERE = 2.18, 20  # how much less other characters and other provinces count (src/gate/matching.rs)
-# Against look-alikes: while the plate comes, and once it is near. Those marked are the gate's own at budgets up to 400, of 1,000, 10,000, 100,000.
-MARGINS = [(40, 40), (100, 40), (100, 100), (300, 100), (300, 300), (1000, 100), (1000, 300), (1000, 1000), (10000, 3000), (10000, 10000)]
-OWN = {(40, 40), (100, 40), (1000, 300), (10000, 3000)}
-NEAR_PX, NEAR_FRAMES = 117.0, 2  # src/vision/track.rs
+# Against look-alikes: while the plate is far, while it comes, and once it is near.
+MARGINS = [(40, 40, 40), (100, 100, 100), (300, 300, 300), (1000, 1000, 100), (1000, 1000, 300), (1000, 1000, 1000), (10000, 1000, 100), (10000, 1000, 300), (10000, 10000, 100)]
+OWN = [(max(budget, 40), max(budget * 0.03, 40), max(budget * 0.01, 40)) for budget in (100, 1000, 10000, 100000)]  # the gate's own by this budget
+FAR_PX, NEAR_PX, NEAR_FRAMES = 78.0, 117.0, 2  # src/vision/track.rs
 LEAST_FUSED, READABLE = 2, 6  # frames; the third one that is readable has this index (simulate/paint.rs: READABLE_PX)
 CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters first; of strangers, the look-alikes (simulate/cast.rs)
 
@@ -91,7 +90,7 @@ def look_alikes(fused, truth):
 
 
 def approaches(paths, left_out):
-    """(photograph, truth [8], log-probabilities fused after 2, 3, ... frames [N,8,75], the frames' indices [N], was it near by then? [N])."""
+    """(photograph, truth [8], log-probabilities fused after 2, 3, ... frames [N,8,75], the frames' indices [N], far, coming or near by then? [N])."""
     for path in paths:
         for line in open(path, encoding="utf-8"):
             row = json.loads(line)
@@ -100,7 +99,8 @@ def approaches(paths, left_out):
             at, *seen = fit.looks(row)
             fused = fit.fuse(*seen, fit.SHIPPED, range(LEAST_FUSED, len(at) + 1))
             near = np.cumsum(seen[1] >= NEAR_PX) >= NEAR_FRAMES
-            yield row.get("photo"), np.array(row["truth"]), np.array(fused).reshape(-1, 8, fit.CHARACTERS), at[LEAST_FUSED - 1 :], near[LEAST_FUSED - 1 :]
+            distance = np.where(near, 2, (np.cumsum(seen[1] >= FAR_PX) >= 1).astype(int))
+            yield row.get("photo"), np.array(row["truth"]), np.array(fused).reshape(-1, 8, fit.CHARACTERS), at[LEAST_FUSED - 1 :], distance[LEAST_FUSED - 1 :]
 
 
 def main():
@@ -108,14 +108,14 @@ def main():
     parser.add_argument("records", nargs="+")
     parser.add_argument("--leave-out", type=Path, help="a table whose column `path` names photographs")
     args = parser.parse_args()
-    rows = csv.DictReader(open(args.leave_out, encoding="utf-8"), delimiter="\t") if args.leave_out else []
-    left_out = {row["path"] for row in rows}
-    each = np.log(np.array(MARGINS, float)[:, :, None] / [1, BLIND, ELSEWHERE])  # [margins, coming or near, 3]
-    count, let_in, early, taken = 0, np.zeros(len(MARGINS), int), np.zeros(len(MARGINS), int), np.zeros(len(MARGINS))
+    left_out = fit.listed(args.leave_out) if args.leave_out else set()
+    margins = sorted({*MARGINS, *OWN})
+    each = np.log(np.array(margins, float)[:, :, None] / [1, BLIND, ELSEWHERE])  # [margins, far or coming or near, 3]
+    count, let_in, early, taken = 0, np.zeros(len(margins), int), np.zeros(len(margins), int), np.zeros(len(margins))
     by_plate = {}
-    for photo, truth, fused, at, near in approaches(args.records, left_out):
+    for photo, truth, fused, at, distance in approaches(args.records, left_out):
         count += 1
-        asked = each[:, near.astype(int)]
+        asked = each[:, distance]
         opens = (reached(fused, truth) >= asked).all(2)
         let_in += opens.any(1)
         early += (opens & (at <= READABLE)).any(1)
@@ -124,10 +124,10 @@ def main():
             taken += rates
             name = (photo, kinds.decode(truth))
             by_plate[name] = by_plate.get(name, 0.0) + rates
-    print("margin against look-alikes (coming, near): neighbours in, by the third readable frame; strangers in 10,000 let in, of whom 4,000 look-alikes")
-    for margin, n, third, rate in zip(MARGINS, let_in, early, taken):
+    print("margin against look-alikes (far, coming, near): neighbours in, by the third readable frame; strangers in 10,000 let in, of whom 4,000 look-alikes")
+    for margin, n, third, rate in zip(margins, let_in, early, taken):
         mark = "*" if margin in OWN else " "
-        print(f"{margin!s:>18}{mark} {100 * n / count:.2f} %, {100 * third / count:.2f} %; {1e4 * STRANGERS * rate / count:.3f}")
+        print(f"{', '.join(f'{odds:.0f}' for odds in margin):>20}{mark} {100 * n / count:.2f} %, {100 * third / count:.2f} %; {1e4 * STRANGERS * rate / count:.3f}")
     print(f"of {count} approaches; what is most often let in:")
     for (photo, plate), rates in sorted(by_plate.items(), key=lambda item: -item[1].sum())[:12]:
         print(f"  {plate} ({photo}):", " ".join(f"{1e4 * STRANGERS * rate / count:.3f}" for rate in rates))

@@ -16,8 +16,8 @@
 //! mistaken for it would have to hit on it among all that are next to the car's. One that differs in the province alone counts
 //! [`ELSEWHERE`] times less: it would have to be the one car of that number in its province.
 //!
-//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin a share of it: [`COMING`], or [`NEAR`]
-//! once the plate was seen large.
+//! and the barrier opens only when the ratio reaches the budget, `false_open_one_in`, and the margin a share of it: all of it while the
+//! plate was seen small alone, then [`COMING`], and [`NEAR`] once it was seen large.
 //! The first keeps the promise for strangers as they come: for any threshold t, the chance that a stranger's pictures ever
 //! reach `ratio >= t` is at most 1/t, however long one looks (Ville's inequality, the ground of Wald's sequential test:
 //! Wald, "Sequential Tests of Statistical Hypotheses", 1945). The second bounds it for each single plate, also one chosen
@@ -42,18 +42,18 @@ const NEIGHBOURS_EACH: f64 = 5.0 * 33.0 + 30.0 + 23.0;
 const STRICTER: f64 = 10.0;
 /// What the margin has to reach while better frames are to come, as a share of what the ratio has to. For any given plate of a
 /// stranger the margin bounds the chance of being taken for a car (1/t); far fewer come near that bound, and the whole budget
-/// would leave more neighbours standing (docs/decisions/2026-11-27-margins.md).
-const COMING: f64 = 0.1;
-/// The same once the plate was seen large. Then waiting brings little more; and what made readers sure of a character that is
-/// not there was a small picture of it: a Q that was a D at 67 pixels, 363 : 1, was none from 100 on
-/// (docs/decisions/2026-11-27-doubt.md).
-const NEAR: f64 = 0.03;
+/// would leave more neighbours standing (docs/decisions/2026-11-27-margins.md). While the plate is far, waiting costs a frame
+/// or two and no neighbour, so there the whole is asked: what made readers sure of a character that is not there was a small
+/// picture of it. A Q was a D at 67 pixels, 363 : 1, and none from 100 on (docs/decisions/2026-11-27-doubt.md, -far.md).
+const COMING: f64 = 0.03;
+/// The same once the plate was seen large. Then waiting brings little more, and hardly a stranger was ever mistaken.
+const NEAR: f64 = 0.01;
 /// The margin has to reach this whatever the budget: twice [`ELSEWHERE`], so that a province that is not read never passes.
 const LEAST_MARGIN: f64 = 2.0 * ELSEWHERE;
 /// How much less a plate counts in the margin that is not a look-alike of the car's. A stranger's plate that is next to a
 /// registered one is this very one once in [`NEIGHBOURS_EACH`]; look-alikes, which somebody may choose, count in full
-/// (docs/decisions/2026-11-26-blind-neighbours.md). A hundredth of that number: of strangers next to a registered plate, one in three
-/// times the budget at least is then taken for it, by the margin's bound.
+/// (docs/decisions/2026-11-26-blind-neighbours.md). A hundredth of that number: by the margin's bound, of
+/// strangers next to a registered plate at most one in the budget is then taken for it.
 const BLIND: f64 = 0.01 * NEIGHBOURS_EACH;
 /// How much less a plate counts in the margin that is the car's but for the province. By the strangers' model thirty other
 /// provinces share what two thirds of the home province have, so it comes some forty-five times more seldom than another
@@ -136,6 +136,7 @@ impl<'a> Match<'a> {
     /// What the margin alone has to reach by this budget, at this distance.
     pub fn margin_needed(&self, false_open_one_in: f64, distance: Distance) -> f64 {
         let share = match distance {
+            Distance::Far => 1.0,
             Distance::Coming => COMING,
             Distance::Near => NEAR,
         };

@@ -100,15 +100,16 @@ fn one_frame_or_a_thin_margin_or_a_small_ratio_waits() {
     let rules = config::Gate::default();
     let vehicle = vehicle("苏F12345", |_| ());
     assert!(!verdict(&found(&vehicle, 1e6, 1e6), 1, &rules).is_open());
-    assert!(!verdict(&found(&vehicle, 1e6, 299.0), 9, &rules).is_open());
+    assert!(!verdict(&found(&vehicle, 1e6, 99.0), 9, &rules).is_open());
     assert!(!verdict(&found(&vehicle, 9_999.0, 1e6), 9, &rules).is_open());
     // While the plate is small and grows, a thicker one is asked for; not more of the ratio.
-    let coming = |ratio, margin| {
+    let at = |distance, ratio, margin| {
         let (found, register) = (found(&vehicle, ratio, margin), Snapshot::default());
-        decide(&Case { distance: Distance::Coming, ..case(&found, &register, 9) }, &rules, &now()).is_open()
+        decide(&Case { distance, ..case(&found, &register, 9) }, &rules, &now()).is_open()
     };
-    assert!(verdict(&found(&vehicle, 1e6, 400.0), 9, &rules).is_open());
-    assert!(!coming(1e6, 400.0) && !coming(1e6, 999.0) && coming(1e4, 1e3));
+    assert!(verdict(&found(&vehicle, 1e6, 100.0), 9, &rules).is_open());
+    assert!(!at(Distance::Coming, 1e6, 299.0) && at(Distance::Coming, 1e4, 300.0));
+    assert!(!at(Distance::Far, 1e6, 9_999.0) && at(Distance::Far, 1e4, 1e4));
 }
 
 #[test]

@@ -24,6 +24,8 @@ const LIKENESS: f64 = 0.4;
 const BAD_LOOK: f32 = 0.001;
 /// A plate of this width or wider, pixels, has full weight.
 const FULL_WIDTH_PX: f32 = 130.0;
+/// One that was never this wide is far: of the weight of a full one it has at most a fifth.
+const FAR_PX: f32 = 0.6 * FULL_WIDTH_PX;
 /// One of this width is near: of the weight of a full one it has three quarters, and nearer frames tell the reader little more.
 const NEAR_PX: f32 = 0.9 * FULL_WIDTH_PX;
 /// It was near in so many frames: a single one may have had its corners wrong.
@@ -49,8 +51,10 @@ pub fn effective_looks(n: f64) -> f64 {
 }
 
 /// How large a plate was seen so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Distance {
+    /// So small that a reader may be sure of what is not there; and it does not stand, as where a camera sees none larger.
+    Far,
     /// Better frames are to come.
     Coming,
     /// Nearer frames would tell the reader little more.
@@ -89,6 +93,8 @@ pub struct Track {
     pub frames: u32,
     /// Of those, the ones in which the plate was [`NEAR_PX`] wide or more.
     near_frames: u32,
+    /// It was [`FAR_PX`] wide or more once, or has stood.
+    came_up: bool,
     /// Seen in the newest frame?
     pub fresh: bool,
     /// Is the newest frame the best look at this plate so far?
@@ -113,6 +119,7 @@ impl Track {
             quad: reading.quad,
             frames: 0,
             near_frames: 0,
+            came_up: false,
             fresh: true,
             best_now: false,
             motion: Motion::start(at, &reading.quad),
@@ -146,6 +153,7 @@ impl Track {
         self.quad = reading.quad;
         self.fresh = true;
         self.motion.add(at, &reading.quad);
+        self.came_up |= reading.quad.width() >= FAR_PX || self.has_stood();
         self.keep_look(at, w, reading);
     }
 
@@ -178,7 +186,16 @@ impl Track {
 
     /// How near the plate has come.
     pub fn distance(&self) -> Distance {
-        if self.near_frames >= NEAR_FRAMES { Distance::Near } else { Distance::Coming }
+        match (self.near_frames >= NEAR_FRAMES, self.came_up) {
+            (true, _) => Distance::Near,
+            (false, true) => Distance::Coming,
+            (false, false) => Distance::Far,
+        }
+    }
+
+    /// Did it stand where it was seen last?
+    fn has_stood(&self) -> bool {
+        self.motion.stood(self.last_seen) > STANDING
     }
 
     /// The likeliest ground colour.
@@ -199,8 +216,7 @@ impl Track {
     /// May it still be there, though it is not seen?
     fn stays(&self, at: Instant) -> bool {
         let unseen = at.saturating_duration_since(self.last_seen);
-        let stood = self.motion.stood(self.last_seen) > STANDING;
-        unseen <= GONE_AFTER || (stood && unseen <= COVERED_FOR)
+        unseen <= GONE_AFTER || (self.has_stood() && unseen <= COVERED_FOR)
     }
 }
 

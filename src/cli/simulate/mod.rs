@@ -56,9 +56,9 @@ pub struct Args {
     /// Leave these photographs out: a TSV with a header and the column path, as in the manifest.
     #[arg(long, value_name = "FILE", requires = "photos")]
     leave_out: Option<PathBuf>,
-    /// Leave out photographs whose plate is narrower than this, pixels. As it comes, those that would have to be enlarged to
-    /// show what the camera sees at the arm: a camera's picture is sharper there than an enlarged one.
-    #[arg(long, value_name = "PX", requires = "photos", default_value_t = paint::AT_THE_ARM_PX,
+    /// Leave out photographs whose plate is narrower than this, pixels. At the arm the camera sees it 126 pixels wide: by 126
+    /// those are left out that are enlarged for it, which no camera's picture is.
+    #[arg(long, value_name = "PX", requires = "photos", default_value_t = paint::READABLE_PX as u16,
         value_parser = clap::value_parser!(u16).range(20..=2000))]
     narrowest: u16,
     /// Frames of an approach, one every 80 milliseconds.

@@ -26,8 +26,6 @@ pub const PLATE_WIDTH: f32 = 0.44;
 /// From this width on, pixels, a plate is readable: other systems ask for more (XProtect LPR for 130 and 170, "Plate width
 /// recommendations" in its manual).
 pub const READABLE_PX: f32 = 80.0;
-/// A plate's width where the car stops, whole pixels.
-pub const AT_THE_ARM_PX: u16 = 126;
 /// A plate's height above the ground, metres.
 const PLATE_HEIGHT: f32 = 0.45;
 const FAR: f32 = 9.5;
@@ -184,12 +182,6 @@ pub fn put(on: &mut Picture, x: usize, y: usize, colour: [f32; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn at_the_arm_a_plate_is_as_wide_as_is_said() {
-        let width = F * PLATE_WIDTH / distance(13, 14);
-        assert_eq!(width as u16, AT_THE_ARM_PX, "{width}");
-    }
 
     #[test]
     fn the_camera_darkens_and_adds_noise_that_is_the_same_for_a_seed() {

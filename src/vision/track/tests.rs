@@ -77,24 +77,36 @@ fn many_blurred_frames_never_add_up_to_certainty() {
     assert!(best.iter().all(|(_, p)| *p < 0.999), "{best:?}");
 }
 
+/// How near a plate has come that was so wide in one frame after the other, pixels.
+fn distance_after(widths: &[f32]) -> Distance {
+    let (start, mut tracker) = (Instant::now(), Tracker::default());
+    for (n, width) in widths.iter().enumerate() {
+        feed(&mut tracker, start + Duration::from_millis(80 * n as u64), &[reading("苏F12345", 100.0, *width, 0.9)]);
+    }
+    assert_eq!(tracker.tracks().len(), 1);
+    tracker.tracks()[0].distance()
+}
+
 #[test]
 fn a_plate_is_near_once_two_frames_show_it_large() {
-    let near_after = |widths: &[f32]| {
-        let (start, mut tracker) = (Instant::now(), Tracker::default());
-        for (n, width) in widths.iter().enumerate() {
-            feed(
-                &mut tracker,
-                start + Duration::from_millis(80 * n as u64),
-                &[reading("苏F12345", 100.0, *width, 0.9)],
-            );
-        }
-        assert_eq!(tracker.tracks().len(), 1);
-        tracker.tracks()[0].distance() == Distance::Near
-    };
-    assert!(!near_after(&[60.0, 80.0, 100.0, 110.0, 116.0, 116.0]));
-    assert!(!near_after(&[90.0, 105.0, 120.0, 110.0]), "one frame may have its corners wrong");
-    assert!(near_after(&[100.0, 110.0, 118.0, 126.0]));
-    assert!(near_after(&[118.0, 118.0, 110.0]), "it is not forgotten when the car rolls back");
+    assert_eq!(distance_after(&[60.0, 80.0, 100.0, 110.0, 116.0, 116.0]), Distance::Coming);
+    assert_eq!(distance_after(&[90.0, 105.0, 120.0, 110.0]), Distance::Coming, "one frame may have its corners wrong");
+    assert_eq!(distance_after(&[100.0, 110.0, 118.0, 126.0]), Distance::Near);
+    assert_eq!(distance_after(&[118.0, 118.0, 110.0]), Distance::Near, "it is not forgotten when the car rolls back");
+}
+
+#[test]
+fn a_plate_is_far_until_it_was_seen_larger_or_stands() {
+    assert_eq!(distance_after(&[55.0, 60.0, 65.0, 70.0, 75.0]), Distance::Far);
+    assert_eq!(distance_after(&[60.0, 70.0, 80.0]), Distance::Coming);
+    assert_eq!(
+        distance_after(&[60.0, 70.0, 80.0, 75.0]),
+        Distance::Coming,
+        "it is not forgotten when the car rolls back"
+    );
+    // A camera that sees none larger: for 0.6 s it is to be seen whether this one grows.
+    assert_eq!(distance_after(&[60.0; 8]), Distance::Far);
+    assert_eq!(distance_after(&[60.0; 9]), Distance::Coming);
 }
 
 #[test]
