@@ -122,7 +122,7 @@ fn a_car_with_lookalikes_needs_more_of_everything() {
         found.candidates[1] = Some(candidate(&other, others));
         found
     };
-    assert!(!verdict(&of(1e6, 2e3, 0.1), 9, &rules).is_open());
+    assert!(!verdict(&of(1e6, 999.0, 0.1), 9, &rules).is_open());
     assert!(!verdict(&of(5e4, 1e6, 0.1), 9, &rules).is_open());
     assert!(!verdict(&of(1e6, 1e6, 0.1), 2, &rules).is_open());
     assert!(verdict(&of(1e6, 1e6, 0.1), 3, &rules).is_open());
