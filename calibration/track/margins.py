@@ -32,7 +32,7 @@ PROVINCES, SERIAL = ([kinds.INDEX[c] for c in chars] for chars in (kinds.PROVINC
 BLIND, ELSEWHERE = 2.18, 20  # how much less other characters and other provinces count (src/gate/matching.rs)
 # Against look-alikes: while the plate is far, while it comes, and once it is near.
 MARGINS = [(40, 40, 40), (100, 100, 100), (300, 300, 300), (1000, 1000, 100), (1000, 1000, 300), (1000, 1000, 1000), (10000, 1000, 100), (10000, 1000, 300), (10000, 10000, 100)]
-OWN = [(max(budget, 40), max(budget * 0.03, 40), max(budget * 0.01, 40)) for budget in (100, 1000, 10000, 100000)]  # the gate's own by this budget
+OWN = [tuple(max(share * budget, 40) for share in (1, 0.03, 0.01)) for budget in (100, 1000, 10000, 100000)]  # the gate's own by this budget
 FAR_PX, NEAR_PX, NEAR_FRAMES = 78.0, 117.0, 2  # src/vision/track.rs
 LEAST_FUSED, READABLE = 2, 6  # frames; the third one that is readable has this index (simulate/paint.rs: READABLE_PX)
 CONFUSED, STRANGERS = 0.7, 0.4  # of look-alikes those in confusable characters first; of strangers, the look-alikes (simulate/cast.rs)
@@ -99,7 +99,7 @@ def approaches(paths, left_out):
             at, *seen = fit.looks(row)
             fused = fit.fuse(*seen, fit.SHIPPED, range(LEAST_FUSED, len(at) + 1))
             near = np.cumsum(seen[1] >= NEAR_PX) >= NEAR_FRAMES
-            distance = np.where(near, 2, (np.cumsum(seen[1] >= FAR_PX) >= 1).astype(int))
+            distance = near.astype(int) + (np.maximum.accumulate(seen[1]) >= FAR_PX)
             yield row.get("photo"), np.array(row["truth"]), np.array(fused).reshape(-1, 8, fit.CHARACTERS), at[LEAST_FUSED - 1 :], distance[LEAST_FUSED - 1 :]
 
 

@@ -51,7 +51,7 @@ pub fn effective_looks(n: f64) -> f64 {
 }
 
 /// How large a plate was seen so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distance {
     /// So small that a reader may be sure of what is not there; and it does not stand, as where a camera sees none larger.
     Far,
@@ -186,10 +186,12 @@ impl Track {
 
     /// How near the plate has come.
     pub fn distance(&self) -> Distance {
-        match (self.near_frames >= NEAR_FRAMES, self.came_up) {
-            (true, _) => Distance::Near,
-            (false, true) => Distance::Coming,
-            (false, false) => Distance::Far,
+        if self.near_frames >= NEAR_FRAMES {
+            Distance::Near
+        } else if self.came_up {
+            Distance::Coming
+        } else {
+            Distance::Far
         }
     }
 

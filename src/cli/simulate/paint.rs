@@ -184,6 +184,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn at_the_arm_a_plate_is_as_wide_as_the_help_of_narrowest_says() {
+        let width = F * PLATE_WIDTH / distance(13, 14);
+        assert_eq!(width as u16, 126, "{width}");
+    }
+
+    #[test]
     fn the_camera_darkens_and_adds_noise_that_is_the_same_for_a_seed() {
         let ground = ground();
         let light = Light::draw(true, &mut ChaCha8Rng::seed_from_u64(1));
